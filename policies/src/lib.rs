@@ -1,0 +1,1 @@
+//! Policies: see issue; the crate is filled by the policy work.

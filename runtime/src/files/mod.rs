@@ -1,0 +1,59 @@
+//! The guest's file system: a read-only library and a writable overlay, both in memory. No host path is ever opened.
+//!
+//! - `library`: the tree that every run shares;
+//! - `node`: files, folders and links of one run, and what they cost;
+//! - `resolve`: from a path to a node;
+//! - `tree`: the operations.
+//!
+//! Descriptors and WASI's view of all this are `wasi`'s.
+
+pub(crate) mod library;
+mod node;
+mod resolve;
+mod tree;
+
+pub(crate) use library::Library;
+pub(crate) use node::{Device, Id, Kind, Stat};
+pub(crate) use resolve::LONGEST_PATH;
+pub(crate) use tree::{Files, Open};
+
+/// Why an operation on the file system failed; each is one `errno`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    NotFound,
+    Exists,
+    NotFolder,
+    IsFolder,
+    NotEmpty,
+    ReadOnly,
+    Full,
+    TooLarge,
+    Loop,
+    NameTooLong,
+    Invalid,
+    Busy,
+    Io,
+}
+
+impl Fault {
+    /// For a message to the operator.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::NotFound => "no such folder",
+            Self::Exists => "it is there already",
+            Self::NotFolder => "a part of the path is not a folder",
+            Self::IsFolder => "it is a folder",
+            Self::NotEmpty => "the folder is not empty",
+            Self::ReadOnly => "only `/tmp` and `/mnt/data` can be written to",
+            Self::Full => "the limit on files is reached",
+            Self::TooLarge => "it is too large",
+            Self::Loop => "too many links",
+            Self::NameTooLong => "the name is too long",
+            Self::Invalid => "it would lie below itself",
+            Self::Busy => "it is in use",
+            Self::Io => "the library could not be read",
+        }
+    }
+}
+
+pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;

@@ -1,0 +1,64 @@
+//! The one way from a run to the world.
+
+use crate::clock::{Clock, RealClock};
+use serde_json::value::RawValue;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// An answer on its way: the bytes that the guest will read.
+pub type Pending = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
+
+/// One of the two streams a program writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Something that a program asks of the world. Owned data only, so that it can cross to another process.
+#[derive(Debug)]
+pub enum Effect {
+    /// Wait; the answer is empty.
+    Sleep(Duration),
+    /// Any other: the guest's JSON object, unchecked (`python-wasm/guest/ABI.md`, "Messages").
+    Request(Box<RawValue>),
+}
+
+/// What one run may reach. Each method is an effect; a host that refuses all of them is a sealed box.
+pub trait Host: Send {
+    /// Reads a clock, in nanoseconds.
+    fn clock(&mut self, clock: Clock) -> u64;
+
+    /// Receives what the program printed, as it comes. Chunks need not end at a character's or a line's end.
+    fn output(&mut self, stream: Stream, bytes: &[u8]);
+
+    /// Begins an effect. The future is polled only while the run waits; an effect that must go on while the program
+    /// computes is spawned here.
+    fn start(&mut self, effect: Effect) -> Pending;
+}
+
+/// A host with clocks and sleep, and nothing else.
+#[derive(Debug, Default)]
+pub struct Isolated {
+    clock: RealClock,
+}
+
+impl Host for Isolated {
+    fn clock(&mut self, clock: Clock) -> u64 {
+        self.clock.read(clock)
+    }
+
+    fn output(&mut self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn start(&mut self, effect: Effect) -> Pending {
+        match effect {
+            Effect::Sleep(time) => Box::pin(async move {
+                tokio::time::sleep(time).await;
+                Vec::new()
+            }),
+            Effect::Request(_) => Box::pin(std::future::ready(NOTHING_GRANTED.into())),
+        }
+    }
+}
+
+const NOTHING_GRANTED: &str = r#"{"error":{"type":"NotGranted","message":"this run was given no host functions"}}"#;

@@ -1,0 +1,52 @@
+//! Runs one Python program in a fresh interpreter, within limits.
+//!
+//! A [`Sandbox`] holds a snapshot of a warmed-up CPython. [`Sandbox::run`] starts a [`Program`] from exactly that
+//! snapshot and gives an [`Outcome`]. The program can do nothing to the world by itself: every effect goes through
+//! the [`Host`] that the caller supplies.
+//!
+//! The shape of a run, from outside in:
+//!
+//! - `sandbox`, `slots`, `slot`, `pages`, `keeper`: an instance to run in, as good as new;
+//! - `run`, `stop`: the call into it, its limits, and why it ended;
+//! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
+//! - `cache`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
+
+mod cache;
+mod clock;
+mod effects;
+mod engine;
+mod error;
+mod files;
+mod guest;
+mod host;
+mod keeper;
+mod limits;
+mod outcome;
+mod output;
+mod pages;
+mod program;
+mod progress;
+mod run;
+mod sandbox;
+mod slot;
+mod slots;
+mod snapshot;
+mod stop;
+mod ticker;
+mod usage;
+mod verify;
+mod wasi;
+
+pub use cache::{Cache, Damage, Entry};
+pub use clock::{Clock, RealClock, SteppedClock};
+pub use error::Error;
+pub use host::{Effect, Host, Isolated, Pending, Stream};
+pub use limits::Limits;
+pub use outcome::{Outcome, Output, Traceback};
+pub use output::Kept;
+pub use pages::Recycling;
+pub use program::Program;
+pub use progress::{Phase, Progress, Silent};
+pub use sandbox::{Config, Sandbox};
+pub use stop::Limit;
+pub use usage::Usage;

@@ -1,0 +1,181 @@
+//! A snapshot of Python in which programs are run: the crate's front door.
+#![expect(unsafe_code, reason = "loading code that this program compiled and sealed")]
+
+use crate::cache::{Cache, Entry};
+use crate::effects;
+use crate::engine;
+use crate::error::Error;
+use crate::files::Library;
+use crate::guest::{Guest, Watch};
+use crate::host::Host;
+use crate::keeper::Keeper;
+use crate::limits::Limits;
+use crate::outcome::{Outcome, Output};
+use crate::pages::Recycling;
+use crate::program::Program;
+use crate::progress::Progress;
+use crate::run::{self, Returned};
+use crate::slots::{self, Slots};
+use crate::stop::Limit;
+use crate::ticker::Ticker;
+use crate::usage::{Meter, Usage};
+use crate::wasi;
+use exuvia_python::{IMAGE, Image};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use wasmtime::{Engine, Linker, Module};
+
+/// A wall limit that `Instant` cannot hold becomes this.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How to open a sandbox.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub cache: Cache,
+    /// Most programs under way at once; each further one waits for its turn. Address space is reserved for all.
+    pub slots: u32,
+    /// Most used instances kept for the next run.
+    pub idle: usize,
+    /// Whether to recycle instances where the kernel can say which pages were written.
+    pub recycle: bool,
+    /// Compare all of memory with the snapshot after every restore. For tests: it takes milliseconds.
+    pub verify: bool,
+}
+
+impl Config {
+    /// The usual settings, with `cache`.
+    pub fn new(cache: Cache) -> Self {
+        Self { cache, slots: 1000, idle: 16, recycle: true, verify: false }
+    }
+}
+
+/// A snapshot of Python in which programs are run. Each run is on its own; many may be under way.
+pub struct Sandbox {
+    slots: Arc<Slots>,
+    keeper: Keeper,
+    permits: Semaphore,
+    ticker: Ticker,
+}
+
+impl Sandbox {
+    /// Opens the built-in image, compiling it for this machine if that has not been done.
+    ///
+    /// # Errors
+    /// When the cache cannot be read or made, or Python does not start.
+    pub fn open(config: &Config, progress: &dyn Progress) -> Result<Self, Error> {
+        let engine = engine::run(config.slots.saturating_add(slots::BESIDE))?;
+        let entry = config.cache.open(&IMAGE, &engine, progress)?;
+        let library = Arc::new(Library::open(&entry.library())?);
+        let module = load(&engine, &entry)?;
+        let mut linker = Linker::new(&engine);
+        let slots = wasi::add_to_linker(&mut linker)
+            .and_then(|()| effects::add_to_linker(&mut linker))
+            .and_then(|()| Slots::new(&module, &linker, library, config.idle, config.verify));
+        let mut slots = slots.map_err(|source| Error::Engine { source })?;
+        if config.recycle {
+            slots.recycle();
+        }
+        let slots = Arc::new(slots);
+        Ok(Self {
+            keeper: Keeper::start(&slots)?,
+            slots,
+            permits: Semaphore::new(config.slots as usize),
+            ticker: Ticker::start(engine.weak())?,
+        })
+    }
+
+    /// The image that this sandbox runs.
+    pub fn image(&self) -> &'static Image {
+        &IMAGE
+    }
+
+    /// How used instances become new here.
+    pub fn recycling(&self) -> Recycling {
+        if self.slots.recycles() { Recycling::Pages } else { Recycling::Fresh }
+    }
+
+    /// Bytes of memory that Python itself needs: the least that [`Limits::memory`] can be.
+    pub fn memory_floor(&self) -> u64 {
+        self.slots.floor()
+    }
+
+    /// Restores that [`Config::verify`] has found wrong. Anything but 0 is a bug of ours or of the kernel's.
+    pub fn mismatches(&self) -> u64 {
+        self.slots.mismatches()
+    }
+
+    /// The place of this machine's compiled Python in `cache`, whether it is there or not.
+    ///
+    /// # Errors
+    /// When WebAssembly cannot be set up on this machine.
+    pub fn entry(cache: &Cache) -> Result<Entry, Error> {
+        Ok(cache.entry(&IMAGE, &engine::run(1)?))
+    }
+
+    /// Runs `program` from exactly the snapshot. `cancel` stops it from outside, with what it had printed so far;
+    /// dropping the future stops it too. Needs a tokio runtime with a timer.
+    ///
+    /// # Errors
+    /// Only for our own failures, and for limits that cannot be had: all that the program does wrong is an [`Outcome`].
+    pub async fn run(
+        &self,
+        program: &Program,
+        limits: &Limits,
+        host: Box<dyn Host>,
+        cancel: CancellationToken,
+    ) -> Result<Outcome, Error> {
+        self.check(limits)?;
+        let message = program.message()?;
+        // Never closed, so never an error.
+        let _permit = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(Outcome::Stopped(Output::default(), Limit::Cancelled)),
+            permit = self.permits.acquire() => permit,
+        };
+        let _ticking = self.ticker.ticking();
+        let started = Instant::now();
+        let meter = Meter::default();
+        let watch = Watch {
+            deadline: started.checked_add(limits.wall).unwrap_or_else(|| started + FAR),
+            limits: limits.clone(),
+            meter: meter.clone(),
+            cancel,
+        };
+        let library = Arc::clone(self.slots.library());
+        let mut guest = Guest::new(library, host, program.seed, watch, self.memory_floor());
+        guest.wasi.install(&program.files)?;
+
+        let mut slot = self.slots.take(guest).await?;
+        let returned = run::call(&mut slot, &message, &meter).await;
+        let wall = started.elapsed();
+        let memory = slot.memory.data_size(&slot.store) as u64;
+        let guest = slot.end().ok_or_else(|| Error::Guest { what: "its state was lost".into() })?;
+        // Anything but a normal return leaves an instance in the middle of something.
+        let kept = matches!(returned, Returned::Status(_)) && self.slots.give_back(slot, &meter);
+        if !kept && self.slots.recycles() {
+            self.keeper.order();
+        }
+        let peak_memory = memory + guest.wasi.files.peak();
+        Ok(run::outcome(guest, &returned, Usage { wall, cpu: meter.total(), peak_memory }))
+    }
+
+    fn check(&self, limits: &Limits) -> Result<(), Error> {
+        let (asked, needed) = (limits.memory, self.memory_floor());
+        if asked < needed {
+            return Err(Error::MemoryLimitTooLow { asked, needed });
+        }
+        if asked > engine::MOST_MEMORY {
+            return Err(Error::MemoryLimitTooHigh { asked, most: engine::MOST_MEMORY });
+        }
+        Ok(())
+    }
+}
+
+fn load(engine: &Engine, entry: &Entry) -> Result<Module, Error> {
+    // SAFETY: the file is one that this program wrote (its hash was checked, or it has not been touched since),
+    // in a folder that only this user can write to; wasmtime checks that it was compiled for this engine.
+    let module = unsafe { Module::deserialize_file(engine, entry.module()) };
+    module.map_err(|source| Error::Compile { source })
+}

@@ -1,0 +1,129 @@
+//! The command line: what can be asked, and which exit status answers.
+
+mod doctor;
+mod inputs;
+mod print;
+mod progress;
+mod report;
+mod run;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The exit statuses, as README and `--help` list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Finished = 0,
+    Raised = 1,
+    Stopped = 2,
+    OurError = 3,
+    Usage = 64,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  exuvia run sales.py                           run a program
+  exuvia run - < sales.py                       run what comes on standard input
+  exuvia run sales.py --input year=2026 --output total
+  exuvia doctor                                 see what is cached, and what is wrong
+
+Exit status of `run`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "exuvia",
+    version,
+    about = "Run Python in a sandbox: real CPython with NumPy and pandas, a fresh interpreter for every run",
+    after_help = AFTER_HELP,
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Doctor(doctor::Arguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::builder()
+                .with_env_var("EXUVIA_LOG")
+                .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
+                .from_env_lossy(),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is left to do when even the message cannot be written.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Status::Finished.into(),
+                _ => Status::Usage.into(),
+            };
+        }
+    };
+    let status = match &arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
+    };
+    match status {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            print::error(&format!("exuvia: {failure}"));
+            failure.status().into()
+        }
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The user gave something that cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{}", chain(.0))]
+    Sandbox(#[from] exuvia_runtime::Error),
+    #[error("could not {doing}: {source}")]
+    System { doing: &'static str, source: std::io::Error },
+}
+
+impl Failure {
+    fn status(&self) -> Status {
+        match self {
+            Self::Usage(_)
+            | Self::Sandbox(
+                exuvia_runtime::Error::MemoryLimitTooLow { .. }
+                | exuvia_runtime::Error::MemoryLimitTooHigh { .. }
+                | exuvia_runtime::Error::ProgramTooLarge { .. },
+            ) => Status::Usage,
+            Self::Sandbox(_) | Self::System { .. } => Status::OurError,
+        }
+    }
+}
+
+/// An error and all its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,155 @@
+//! `exuvia run`: one program, in a sandbox, on this terminal.
+
+use super::progress::Bar;
+use super::report::{self, Report};
+use super::{Failure, Status, inputs, print};
+use bytesize::ByteSize;
+use exuvia_runtime::{Cache, Clock, Config, Effect, Host, Isolated, Limits, Outcome, Pending, Sandbox, Stream};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Run a program and print what it prints
+///
+/// The program starts in a fresh interpreter, in an empty working directory, without network. The value of its last
+/// expression is printed, as in a notebook.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The program; `-` for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Set a variable before the program starts
+    #[arg(long = "input", value_name = "NAME=JSON")]
+    input: Vec<String>,
+    /// Set all variables of a JSON object
+    #[arg(long, value_name = "FILE.json")]
+    inputs: Option<PathBuf>,
+    /// Print a variable after the program has ended
+    #[arg(long = "output", value_name = "NAME")]
+    output: Vec<String>,
+    /// Stop the program after this long
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Give the program this much memory, its files included
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    memory: ByteSize,
+    /// Seed all randomness, so that a run can be repeated; without it every run differs
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Print one JSON object, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let mut program = inputs::program(&arguments.file)?;
+    program.inputs = inputs::inputs(arguments.inputs.as_deref(), &arguments.input)?;
+    for name in &arguments.output {
+        inputs::check_name("output", name)?;
+    }
+    program.outputs.clone_from(&arguments.output);
+    program.seed = seed(arguments.seed)?;
+    let limits = Limits {
+        wall: arguments.timeout,
+        cpu: arguments.timeout,
+        memory: arguments.memory.as_u64(),
+        files: arguments.memory.as_u64(),
+        ..Limits::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System { doing: "start the runtime", source })?;
+
+    let config = Config { slots: 1, ..Config::new(Cache::of_user()?) };
+    let sandbox = Sandbox::open(&config, &Bar::new())?;
+    let host: Box<dyn Host> =
+        if arguments.json { Box::new(Isolated::default()) } else { Box::new(Terminal::default()) };
+    let cancel = CancellationToken::new();
+    let outcome = runtime.block_on(async {
+        let run = sandbox.run(&program, &limits, host, cancel.clone());
+        let mut run = std::pin::pin!(run);
+        tokio::select! {
+            outcome = &mut run => outcome,
+            _ = tokio::signal::ctrl_c() => {
+                cancel.cancel();
+                run.await
+            }
+        }
+    })?;
+    if arguments.json {
+        print::out(&serde_json::to_string(&Report::new(&outcome)).unwrap_or_default());
+    } else {
+        show(&outcome, &arguments.output);
+    }
+    let status = report::status(&outcome);
+    // The process ends here: giving its memory back piece by piece would take longer than the run.
+    std::mem::forget(sandbox);
+    Ok(status)
+}
+
+/// Prints what the program did not print itself.
+fn show(outcome: &Outcome, wanted: &[String]) {
+    let output = outcome.output();
+    if let Some(result) = &output.result {
+        print::out(result.get());
+    }
+    for name in wanted {
+        if let Some(value) = output.outputs.get(name) {
+            print::out(&format!("{name} = {value}"));
+        }
+    }
+    match outcome {
+        Outcome::Finished(_) => {}
+        Outcome::Raised(_, traceback) => {
+            let _ = write!(std::io::stderr(), "{}", traceback.traceback);
+        }
+        Outcome::Stopped(_, limit) => print::error(&format!("exuvia: {limit}")),
+    }
+    for name in &output.missing {
+        print::error(&format!("exuvia: the program never set `{name}`, which `--output` asks for"));
+    }
+    for path in &output.reprs {
+        print::error(&format!("exuvia: `{path}` has no form in JSON; its repr is shown"));
+    }
+}
+
+fn seed(given: Option<u64>) -> Result<[u8; 32], Failure> {
+    let mut seed = [0; 32];
+    match given {
+        Some(number) => {
+            for (to, from) in seed.iter_mut().zip(number.to_le_bytes()) {
+                *to = from;
+            }
+        }
+        None => getrandom::fill(&mut seed)
+            .map_err(|error| Failure::System { doing: "get random numbers from the system", source: error.into() })?,
+    }
+    Ok(seed)
+}
+
+/// A host that prints what the program prints, as it comes.
+#[derive(Default)]
+struct Terminal(Isolated);
+
+impl Host for Terminal {
+    fn clock(&mut self, clock: Clock) -> u64 {
+        self.0.clock(clock)
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        // A reader that went away must not stop the program: its effects may be what the user wants.
+        let _ = match stream {
+            Stream::Stdout => {
+                let mut out = std::io::stdout().lock();
+                out.write_all(bytes).and_then(|()| out.flush())
+            }
+            Stream::Stderr => std::io::stderr().write_all(bytes),
+        };
+    }
+
+    fn start(&mut self, effect: Effect) -> Pending {
+        self.0.start(effect)
+    }
+}

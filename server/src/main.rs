@@ -1,0 +1,5 @@
+//! The binary `exuvia`.
+
+fn main() -> std::process::ExitCode {
+    exuvia::main()
+}
