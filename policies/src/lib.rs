@@ -1,1 +1,1 @@
-//! Policies: see issue; the crate is filled by the policy work.
+//! Decides one call by a policy. Empty so far: the sandbox does not need it.

@@ -42,12 +42,14 @@ pub struct Config {
     pub recycle: bool,
     /// Compare all of memory with the snapshot after every restore. For tests: it takes milliseconds.
     pub verify: bool,
+    /// Hash all of memory after every run. For tests of determinism: it takes milliseconds.
+    pub digest: bool,
 }
 
 impl Config {
     /// The usual settings, with `cache`.
     pub fn new(cache: Cache) -> Self {
-        Self { cache, slots: 1000, idle: 16, recycle: true, verify: false }
+        Self { cache, slots: 1000, idle: 16, recycle: true, verify: false, digest: false }
     }
 }
 
@@ -57,6 +59,7 @@ pub struct Sandbox {
     keeper: Keeper,
     permits: Semaphore,
     ticker: Ticker,
+    digest: bool,
 }
 
 impl Sandbox {
@@ -83,6 +86,7 @@ impl Sandbox {
             slots,
             permits: Semaphore::new(config.slots as usize),
             ticker: Ticker::start(engine.weak())?,
+            digest: config.digest,
         })
     }
 
@@ -151,6 +155,7 @@ impl Sandbox {
         let returned = run::call(&mut slot, &message, &meter).await;
         let wall = started.elapsed();
         let memory = slot.memory.data_size(&slot.store) as u64;
+        let memory_digest = self.digest.then(|| slot.digest());
         let guest = slot.end().ok_or_else(|| Error::Guest { what: "its state was lost".into() })?;
         // Anything but a normal return leaves an instance in the middle of something.
         let kept = matches!(returned, Returned::Status(_)) && self.slots.give_back(slot, &meter);
@@ -158,7 +163,7 @@ impl Sandbox {
             self.keeper.order();
         }
         let peak_memory = memory + guest.wasi.files.peak();
-        Ok(run::outcome(guest, &returned, Usage { wall, cpu: meter.total(), peak_memory }))
+        Ok(run::outcome(guest, &returned, Usage { wall, cpu: meter.total(), peak_memory, memory_digest }))
     }
 
     fn check(&self, limits: &Limits) -> Result<(), Error> {

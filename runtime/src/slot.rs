@@ -98,6 +98,11 @@ impl Slot {
         Ok(restored)
     }
 
+    /// A hash of all memory.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        *blake3::hash(self.memory.data(&self.store)).as_bytes()
+    }
+
     /// Whether memory equals the snapshot in every byte; the first page that does not.
     pub(crate) fn first_difference(&self, pristine: &Pristine) -> Option<usize> {
         let live = self.memory.data(&self.store);

@@ -15,6 +15,8 @@ pub struct Usage {
     pub cpu: Duration,
     /// Most bytes of linear memory and files together.
     pub peak_memory: u64,
+    /// A hash of all linear memory at the end, with [`Config::digest`](crate::Config::digest).
+    pub memory_digest: Option<[u8; 32]>,
 }
 
 /// Counts the processor time of the threads that poll one run. Only one of them does at a time.

@@ -1,0 +1,71 @@
+"""What CPython does when a program ends: join threads, run exit callbacks, flush; without ever finalising."""
+
+import atexit
+import logging
+import sys
+
+from exuvia_guest import parking, scheduler
+
+# Kept because a program may replace or close `sys.stdout`.
+_STDOUT = sys.stdout
+_STDERR = sys.stderr
+
+
+def status(exit):
+    """The exit status of a SystemExit, as `python script.py` would end; a message is printed to stderr."""
+    code = exit.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        # A process's status is one byte.
+        return int(code) & 0xFF
+    try:
+        print(code, file=sys.stderr)
+    except BaseException:
+        pass
+    return 1
+
+
+def finish_threads_and_output():
+    """Run what is still to be run, then flush. Nothing here changes what the program's outcome is."""
+    if scheduler.has_queued():
+        try:
+            scheduler.run_remaining()
+        except BaseException as raised:
+            _report(raised)
+    if atexit._ncallbacks():
+        # Errors in callbacks are printed by atexit itself.
+        atexit._run_exitfuncs()
+        if scheduler.has_queued():
+            scheduler.run_remaining()
+    if scheduler.parked:
+        parking.report_forgotten()
+    if logging._handlerList:
+        # Boot cleared atexit, and with it logging's own callback.
+        logging.shutdown()
+    flush()
+
+
+def flush():
+    """Flush the standard streams, and what the program put in their place."""
+    _flush(_STDOUT)
+    _flush(_STDERR)
+    if sys.stdout is not _STDOUT:
+        _flush(sys.stdout)
+    if sys.stderr is not _STDERR:
+        _flush(sys.stderr)
+
+
+def _flush(stream):
+    try:
+        stream.flush()
+    except BaseException:
+        # Closed, None, or an object of the program's own.
+        pass
+
+
+def _report(raised):
+    try:
+        sys.__excepthook__(type(raised), raised, raised.__traceback__)
+    except BaseException:
+        pass

@@ -1,0 +1,92 @@
+"""Runs one program: message in, outcome out (guest/ABI.md).
+
+This is the hot path: `print(1)` should cost little more than its own compilation. So nothing is imported, parsed or
+converted that the program did not ask for, and an outcome that says nothing is empty.
+"""
+
+import builtins
+import json
+import linecache
+import sys
+from types import ModuleType
+
+import _exuvia
+from exuvia_guest import ending, errors
+from exuvia_guest.convert import Conversion, dumps
+from exuvia_guest.source import compile_program
+
+DEFAULT_NAME = "script.py"
+
+
+def run(message):
+    """Run the program in `message` (bytes) and hand its outcome to the host."""
+    length = int.from_bytes(message[:4], "little")
+    source = message[4 : 4 + length].decode()
+    rest = message[4 + length :]
+    name, inputs, wanted = _parameters(rest) if rest else (DEFAULT_NAME, {}, ())
+    if name is not DEFAULT_NAME:
+        sys.argv[0] = name
+    if source[:1] == "\ufeff":
+        source = source[1:]
+
+    module = ModuleType("__main__")
+    names = module.__dict__
+    names["__builtins__"] = builtins
+    names["__file__"] = name
+    names.update(inputs)
+    names["input_vars"] = inputs
+    sys.modules["__main__"] = module
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+
+    value = None
+    error = None
+    status = 0
+    try:
+        head, tail = compile_program(source, name)
+        if head is not None:
+            exec(head, names)
+        if tail is not None:
+            value = eval(tail, names)
+    except SystemExit as exit:
+        status = ending.status(exit)
+    except BaseException as raised:
+        error = errors.describe(raised, name)
+    ending.finish_threads_and_output()
+    if value is None and error is None and not status and not wanted:
+        _exuvia.finish(b"")
+    else:
+        _finish(value, names, wanted, error, status)
+
+
+def _parameters(rest):
+    parameters = json.loads(rest)
+    return parameters.get("name") or DEFAULT_NAME, parameters.get("inputs") or {}, parameters.get("outputs") or ()
+
+
+def _finish(value, names, wanted, error, status):
+    """Convert what is asked for. Conversion may run the program's own code (`__repr__`), so output is flushed again."""
+    conversion = Conversion()
+    parts = []
+    if value is not None:
+        parts.append('"result":' + conversion.to_json(value, "result"))
+    outputs = [name for name in wanted if name in names]
+    if outputs:
+        pairs = (dumps(name) + ":" + conversion.to_json(names[name], "outputs." + name) for name in outputs)
+        parts.append('"outputs":{' + ",".join(pairs) + "}")
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        parts.append('"missing":' + dumps(missing))
+    if conversion.reprs:
+        parts.append('"reprs":' + dumps(conversion.reprs))
+    if error is not None:
+        parts.append('"error":' + dumps(error))
+    if status:
+        parts.append('"exit":%d' % status)
+    ending.flush()
+    message = "{" + ",".join(parts) + "}"
+    try:
+        encoded = message.encode()
+    except UnicodeEncodeError:
+        # Lone surrogates have no UTF-8, and are no valid JSON when escaped.
+        encoded = message.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    _exuvia.finish(encoded)

@@ -1,0 +1,2 @@
+print(len("\ud800x"))
+{"\ud800": "a\udfffb"}

@@ -1,0 +1,4 @@
+try:
+    {}["key"]
+except KeyError as cause:
+    raise RuntimeError("second") from cause

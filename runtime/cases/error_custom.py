@@ -1,0 +1,5 @@
+class TooMany(Exception):
+    pass
+error = TooMany("seven")
+error.add_note("a note")
+raise error

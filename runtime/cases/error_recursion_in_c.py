@@ -1,0 +1,4 @@
+deep = []
+for _ in range(100_000):
+    deep = [deep]
+repr(deep)

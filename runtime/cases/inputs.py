@@ -1,0 +1,2 @@
+print(rate, names, input_vars)
+rate * 2

@@ -1,0 +1,3 @@
+total = sum(prices)
+table = {"rows": [1, 2]}
+unused = object()

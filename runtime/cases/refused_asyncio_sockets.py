@@ -1,0 +1,2 @@
+import asyncio
+asyncio.run(asyncio.open_connection("example.com", 80))

@@ -1,0 +1,2 @@
+import webbrowser
+webbrowser.open("https://example.com")

@@ -1,0 +1,4 @@
+max("""
+a = 1
+""".split(),
+key=len)

@@ -1,0 +1,3 @@
+6 * 7
+# the answer
+

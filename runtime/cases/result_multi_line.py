@@ -1,0 +1,5 @@
+values = [3, 1, 2]
+sorted(
+    values,
+    reverse=True,
+)

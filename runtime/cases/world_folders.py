@@ -1,0 +1,2 @@
+import os, tempfile
+print(os.getcwd(), tempfile.gettempdir(), os.path.expanduser("~"), os.listdir("."))

@@ -1,0 +1,3 @@
+import sys, warnings
+sys.stderr = sys.stdout
+warnings.warn("careful")
