@@ -29,7 +29,10 @@ def install():
         from numpy import random as numpy_random
         from numpy.random import mtrand
 
-        _Unseeded([numpy_random, mtrand], mtrand._rand, mtrand._rand.seed).hide(NUMPY_FUNCTIONS)
+        if hasattr(mtrand._rand, "_defer_seed"):
+            mtrand._rand._defer_seed()
+        else:
+            _Unseeded([numpy_random, mtrand], mtrand._rand, mtrand._rand.seed).hide(NUMPY_FUNCTIONS)
 
 
 class _Unseeded:

@@ -1,0 +1,39 @@
+#!/bin/bash
+# Unpacks the sources and applies the patches. Always starts from the fetched archives.
+. "$(dirname "$0")/../env.sh"
+D=$W/download
+rm -rf "$W/src" "$W/sysroot"
+mkdir -p "$W/src" "$W/sysroot"
+cd "$W/src"
+
+# The sysroot: C and C++ libraries for wasm32-wasip1.
+for deb in "$D"/debian/*.deb; do dpkg -x "$deb" "$W/src/debs"; done
+cp -a debs/usr/include debs/usr/lib "$W/sysroot/"
+
+unpack() { # folder, archive
+    mkdir "$1"
+    tar xf "$2" -C "$1" --strip-components=1 --no-same-owner
+}
+unpack zlib "$D"/debian/zlib_*.orig.tar.gz
+unpack bzip2 "$D"/debian/bzip2_*.orig.tar.gz
+unpack xz "$D"/debian/xz-utils_*.orig.tar.xz
+cp -r "$D/sdist/numpy" "$D/sdist/pandas" .
+cp -r "$W/crate/vendor/libsqlite3-sys/sqlite3" sqlite
+unzip -q "$D"/llvm/ziglang-*.whl 'ziglang/lib/libcxxabi/*' 'ziglang/lib/libunwind/*' 'ziglang/lib/libcxx/*' -d llvm
+
+# CPython with Debian's security fixes, which is what the native build is made from.
+unpack cpython-native "$D"/debian/python3.13_*.orig.tar.xz
+unpack debian "$D"/debian/python3.13_*.debian.tar.xz
+unlisted=$(grep -v '^#' debian/patches/series | grep -vxFf <(awk '/^(apply|skip)/ {print $2}' "$RECIPE/patches/cpython/debian-series.txt") || true)
+[ -z "$unlisted" ] || { echo "debian-series.txt does not say what to do with: $unlisted" >&2; exit 1; }
+awk '/^apply/ {print $2}' "$RECIPE/patches/cpython/debian-series.txt" | while read -r name; do
+    patch -d cpython-native -p1 -s -f --no-backup-if-mismatch <"debian/patches/$name"
+done
+
+# Ours.
+cp -r cpython-native cpython
+for tree in cpython numpy pandas; do
+    for change in "$RECIPE"/patches/$tree/*.patch; do
+        patch -d $tree -p1 -s -f --no-backup-if-mismatch <"$change"
+    done
+done
