@@ -53,7 +53,7 @@ fn config(slots: u32) -> Config {
         .wasm_relaxed_simd(false)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(FIBER_STACK)
-        .epoch_interruption(true)
+        .epoch_interruption(cfg!(not(feature = "uninterruptible")))
         .cranelift_opt_level(OptLevel::Speed)
         .memory_guaranteed_dense_image_size(LARGEST_IMAGE)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

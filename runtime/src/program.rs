@@ -15,7 +15,7 @@ pub struct Program {
     pub source: String,
     /// The file name that tracebacks show; `script.py` when empty.
     pub name: String,
-    /// Variables set before the program starts, also found together in `input_vars`.
+    /// Variables set before the program starts, also found together, by name, in `input_vars`.
     pub inputs: BTreeMap<String, Box<RawValue>>,
     /// Names whose values are read after the program has ended.
     pub outputs: Vec<String>,

@@ -105,6 +105,11 @@ impl Sandbox {
         self.slots.floor()
     }
 
+    /// Restores that [`Config::verify`] has looked at.
+    pub fn verified(&self) -> u64 {
+        self.slots.verified()
+    }
+
     /// Restores that [`Config::verify`] has found wrong. Anything but 0 is a bug of ours or of the kernel's.
     pub fn mismatches(&self) -> u64 {
         self.slots.mismatches()

@@ -106,6 +106,9 @@ impl Slot {
     /// Whether memory equals the snapshot in every byte; the first page that does not.
     pub(crate) fn first_difference(&self, pristine: &Pristine) -> Option<usize> {
         let live = self.memory.data(&self.store);
+        if live == pristine.bytes() {
+            return None;
+        }
         if live.len() != pristine.bytes().len() {
             return Some(pristine.bytes().len() / PAGE);
         }

@@ -34,6 +34,7 @@ pub(crate) struct Slots {
     idle: Mutex<Vec<Slot>>,
     most_idle: usize,
     verify: bool,
+    verified: AtomicU64,
     mismatches: AtomicU64,
 }
 
@@ -53,6 +54,7 @@ impl Slots {
             idle: Mutex::default(),
             most_idle,
             verify,
+            verified: AtomicU64::new(0),
             mismatches: AtomicU64::new(0),
         })
     }
@@ -86,6 +88,10 @@ impl Slots {
         &self.library
     }
 
+    pub(crate) fn verified(&self) -> u64 {
+        self.verified.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn mismatches(&self) -> u64 {
         self.mismatches.load(Ordering::Relaxed)
     }
@@ -112,12 +118,13 @@ impl Slots {
                 return false;
             }
         }
-        if self.verify
-            && let Some(page) = slot.first_difference(&self.pristine)
-        {
-            tracing::error!(page, "a restored slot differs from the snapshot");
-            self.mismatches.fetch_add(1, Ordering::Relaxed);
-            return false;
+        if self.verify {
+            self.verified.fetch_add(1, Ordering::Relaxed);
+            if let Some(page) = slot.first_difference(&self.pristine) {
+                tracing::error!(page, "a restored slot differs from the snapshot");
+                self.mismatches.fetch_add(1, Ordering::Relaxed);
+                return false;
+            }
         }
         let mut idle = self.idle();
         if idle.len() < self.most_idle {

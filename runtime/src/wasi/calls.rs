@@ -667,3 +667,43 @@ impl WasiSnapshotPreview1 for Wasi {
         Err(Errno::Notsup.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Files, Library, library::Writer};
+    use crate::guest::Budget;
+    use crate::host::Isolated;
+    use std::sync::Arc;
+
+    /// Five times this, in one place, is more than [`MOST_BYTES`].
+    const LENGTH: u32 = 256 << 20;
+
+    #[test]
+    fn buffers_that_overlap_move_a_bounded_number_of_bytes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        Writer::new(file.reopen().unwrap()).finish().unwrap();
+        let library = Arc::new(Library::open(file.path()).unwrap());
+        let budget = Budget { memory: 0, limit: 1 << 20 };
+        let mut wasi = Wasi::new(library, Box::new(Isolated::default()), [0; 32], budget, 0, 0);
+        let mut bytes = vec![0; LENGTH as usize + 64];
+        for buffer in 0..5 {
+            let at = LENGTH as usize + 8 * buffer;
+            bytes[at..at + 4].copy_from_slice(&0_u32.to_le_bytes());
+            bytes[at + 4..at + 8].copy_from_slice(&LENGTH.to_le_bytes());
+        }
+        let mut memory = GuestMemory::Unshared(&mut bytes);
+        let zeros = Node {
+            id: Files::ROOT,
+            kind: Kind::Device(Device::Zero),
+            position: 0,
+            append: false,
+            read: true,
+            write: true,
+        };
+        let iovs = GuestPtr::<types::Iovec>::new(LENGTH).as_array(5);
+        assert_eq!(wasi.read_into(&mut memory, &zeros, iovs, 0).unwrap(), MOST_BYTES);
+        let iovs = GuestPtr::<types::Ciovec>::new(LENGTH).as_array(5);
+        assert_eq!(wasi.write_node(&memory, &zeros, iovs, 0).unwrap(), MOST_BYTES);
+    }
+}

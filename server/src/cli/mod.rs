@@ -9,6 +9,7 @@ mod run;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// The exit statuses, as README and `--help` list them.
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
                 .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
                 .from_env_lossy(),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let arguments = match Arguments::try_parse() {
