@@ -1,0 +1,226 @@
+"""Measures what docs/performance.md promises, and prints it beside the targets and beside peers.
+
+Everything that is compared is run in turn, many times, in processes that stay; medians are taken, and ratios of medians.
+The figures of a busy machine are worth little: the load is printed with them.
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PRINT = "print(1)"
+IMPORT = "import pandas\npandas.__version__"
+GROUPBY = (
+    "import pandas as pd\n"
+    "frame = pd.DataFrame({'kind': ['a', 'b', 'c'] * 100, 'value': range(300)})\n"
+    "frame.groupby('kind')['value'].sum()"
+)
+SUSPENDED = "import time\ntime.sleep(1000)"
+# After the program: how long `run()` takes once it is warm.
+TIMED = """
+import time
+run()
+_times = []
+for _ in range({rounds}):
+    _began = time.perf_counter_ns()
+    run()
+    _times.append(time.perf_counter_ns() - _began)
+print(min(_times))
+"""
+
+
+def main():
+    arguments = parse()
+    native = arguments.native
+    if native is None or not shutil.which(native):
+        sys.exit("no native CPython 3.13 built with -O3: set NATIVE, or run `just python-wasm`")
+    version = subprocess.run([native, "-c", OPTIMISED], capture_output=True, text=True).stdout.split()
+    if version != ["3.13", "True"]:
+        sys.exit(f"{native} is not a CPython 3.13 built with -O3")
+    peers = arguments.out / "peers"
+    if not arguments.no_peers:
+        subprocess.run([HERE / "compare" / "install.sh", peers, native], check=True)
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
+    ours = Process("exuvia", [arguments.out / "measure"])
+    rows = [*fresh(ours, arguments), *throughput(ours, arguments), *memory(ours, arguments), *cold(native, arguments)]
+    contestants = [ours, Process("without epochs", [arguments.out / "measure-uninterruptible"])]
+    contestants.append(Process("native", [native, HERE / "compare" / "native.py"]))
+    if not arguments.no_peers:
+        contestants += start_peers(peers, native)
+    ratios, programs = compute(contestants, arguments)
+    rows.append(["compute / native -O3, with epochs", f"{ratios['exuvia']:.2f}×", "≤ 1.7×"])
+    rows.append(["compute / native -O3, without epochs", f"{ratios['without epochs']:.2f}×", "≤ 1.4×"])
+    show(["what", "here", "target"], rows)
+    print()
+    show(["program, ms", *[one.name for one in contestants]], programs)
+    if not arguments.no_peers:
+        print()
+        show(["beside peers", "exuvia", "peer", "peer / exuvia"], beside(contestants, ratios, arguments))
+        print("\npandas in peers: neither PyPI nor npm has pandas for eryx's or pyodide's interpreter (pyodide's wheels")
+        print("are published on a CDN and in a forge's releases only), so those rows are ours alone.")
+    print(f"\nload {os.getloadavg()[0]:.1f}")
+
+
+OPTIMISED = (
+    "import sys, sysconfig; print('%d.%d' % sys.version_info[:2],"
+    " '-O3' in ' '.join(map(str, map(sysconfig.get_config_var, ('OPT', 'CFLAGS')))))"
+)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    work = pathlib.Path(os.environ.get("W", HERE.parent / "target" / "python-wasm"))
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="where bench/run put what it built")
+    parser.add_argument("--native", default=os.environ.get("NATIVE", work / "native" / "python"), help="a CPython 3.13 built with -O3")
+    parser.add_argument("--rounds", type=int, default=7, help="of every comparison")
+    parser.add_argument("--runs", type=int, default=1000, help="runs suspended at once")
+    parser.add_argument("--no-peers", action="store_true")
+    arguments = parser.parse_args()
+    arguments.out = arguments.out.resolve()
+    return arguments
+
+
+class Process:
+    """One contestant: a process that answers requests."""
+
+    def __init__(self, name, command, environment=None):
+        self.name = name
+        environment = {**os.environ, **(environment or {})}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            cwd=environment.get("PEER_FOLDER"),
+        )
+
+    def ask(self, **request):
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.name} gave no answer to {request['do']}")
+        return json.loads(answer)
+
+
+def start_peers(folder, native):
+    environment = {"PYTHONPATH": str(folder / "eryx")}
+    eryx = Process("eryx", [native, HERE / "compare" / "eryx_peer.py"], environment)
+    # Node finds packages beside the script only.
+    script = shutil.copy(HERE / "compare" / "pyodide_peer.mjs", folder)
+    return [eryx, Process("pyodide", ["node", script])]
+
+
+def median_of(process, source, rounds, **fields):
+    return statistics.median(process.ask(do="fresh", source=source, rounds=rounds, **fields)["ns"])
+
+
+def fresh(ours, arguments):
+    for source in (PRINT, IMPORT, GROUPBY):
+        ours.ask(do="fresh", source=source, rounds=20)
+    times = {source: [] for source in (PRINT, IMPORT, GROUPBY)}
+    for _ in range(arguments.rounds):
+        for source, rounds in ((PRINT, 2000), (IMPORT, 1000), (GROUPBY, 100)):
+            # The first few find the slot as the row before left it.
+            times[source].append(statistics.median(ours.ask(do="fresh", source=source, rounds=rounds)["ns"][5:]))
+    us = {source: statistics.median(medians) / 1000 for source, medians in times.items()}
+    return [
+        ["fresh interpreter + print(1), median", f"{us[PRINT]:.1f} µs", "≤ 45 µs"],
+        ["fresh + import pandas, median", f"{us[IMPORT]:.1f} µs", "≤ 80 µs"],
+        ["fresh + DataFrame groupby sum, median", f"{us[GROUPBY] / 1000:.2f} ms", "≤ 2 ms"],
+    ]
+
+
+def throughput(ours, arguments):
+    rows = []
+    for threads, target in ((1, "≥ 20,000"), (2, "≥ 35,000")):
+        rates = [ours.ask(do="throughput", source=PRINT, threads=threads, seconds=2)["per_second"] for _ in range(3)]
+        name = f"fresh runs per second, {threads} thread{'s' * (threads > 1)}"
+        rows.append([name, f"{statistics.median(rates):,.0f}", target])
+    return rows
+
+
+def memory(ours, arguments):
+    answer = ours.ask(do="suspended", source=SUSPENDED, runs=arguments.runs)
+    detail = f"{answer['pss'] / 1024:.0f} KiB (and {answer['page_tables'] / 1024:.0f} KiB of page tables)"
+    return [[f"a run suspended in a host call, of {arguments.runs:,}", detail, "≤ 400 KiB"]]
+
+
+def cold(native, arguments):
+    program = arguments.out / "print.py"
+    program.write_text(PRINT + "\n")
+    commands = {
+        "exuvia": [arguments.out / "exuvia", "run", program],
+        "system": [shutil.which("python3"), "-c", PRINT],
+        "native": [native, "-c", PRINT],
+        "native -I -S": [native, "-I", "-S", "-c", PRINT],
+    }
+    times = {name: [] for name in commands}
+    for _ in range(20 * arguments.rounds):
+        for name, command in commands.items():
+            began = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            times[name].append(time.perf_counter() - began)
+    ms = {name: statistics.median(all_times) * 1000 for name, all_times in times.items()}
+    others = ", ".join(f"{name} {value:.1f} ms" for name, value in ms.items() if name != "exuvia")
+    return [["cold process: exuvia run print.py, to its exit", f"{ms['exuvia']:.1f} ms", f"≤ native ({others})"]]
+
+
+def compute(contestants, arguments):
+    """Geometric means of the ratios to native, and the rows of all programs."""
+    programs = sorted((HERE / "programs").glob("*.py"))
+    times = {one.name: {} for one in contestants}
+    for path in programs:
+        source = path.read_text() + TIMED.format(rounds=3)
+        for _ in range(arguments.rounds):
+            for one in contestants:
+                printed = one.ask(do="run", source=source)["stdout"]
+                times[one.name].setdefault(path.stem, []).append(int(printed.split()[-1]))
+    medians = {name: {program: statistics.median(all_times) for program, all_times in by.items()} for name, by in times.items()}
+    rows = [[path.stem, *[cell(medians, one.name, path.stem) for one in contestants]] for path in programs]
+    ratios = {}
+    for one in contestants:
+        logs = [math.log(medians[one.name][path.stem] / medians["native"][path.stem]) for path in programs]
+        ratios[one.name] = math.exp(sum(logs) / len(logs))
+    rows.append(["geometric mean / native", *[f"{ratios[one.name]:.2f}×" for one in contestants]])
+    return ratios, rows
+
+
+def cell(medians, name, program):
+    time = medians[name][program]
+    return f"{time / 1e6:.2f} ({time / medians['native'][program]:.2f}×)"
+
+
+def beside(contestants, ratios, arguments):
+    by = {one.name: one for one in contestants}
+    us = {name: [] for name in ("exuvia", "eryx", "pyodide")}
+    for _ in range(arguments.rounds):
+        us["exuvia"].append(median_of(by["exuvia"], PRINT, 500) / 1000)
+        us["eryx"].append(median_of(by["eryx"], PRINT, 30) / 1000)
+    us["pyodide"] = [time / 1000 for time in by["pyodide"].ask(do="fresh", source=PRINT, rounds=3)["ns"]]
+    here = statistics.median(us["exuvia"])
+    rows = []
+    for name in ("eryx", "pyodide"):
+        there = statistics.median(us[name])
+        rows.append([f"{name}: fresh + print(1)", f"{here:.1f} µs", f"{there:,.0f} µs", f"{there / here:,.0f}×"])
+        rows.append([
+            f"{name}: compute / native", f"{ratios['exuvia']:.2f}×", f"{ratios[name]:.2f}×",
+            f"{ratios[name] / ratios['exuvia']:.2f}×",
+        ])
+    return rows
+
+
+def show(header, rows):
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+if __name__ == "__main__":
+    main()
