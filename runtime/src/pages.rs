@@ -18,6 +18,9 @@ pub(crate) const PAGE: usize = 4096;
 const MOST_REGIONS: usize = 512;
 /// Unchanged dirty pages that a slot keeps: a later run may write them again, and then saves the page fault.
 const SPARE_PAGES: usize = 64;
+/// Restores between two droppings of unchanged pages. A page that a run wrote and left as it was (a reference count, up and
+/// down) looks like one that no run needs any more; dropping it after every run would cost each its page faults.
+const RESTORES_BETWEEN_DROPS: u32 = 32;
 
 /// How used instances become as good as new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +144,8 @@ pub(crate) struct Written {
     /// Offsets, in order.
     pages: Vec<usize>,
     scanned: bool,
+    /// Restores since unchanged pages were dropped.
+    restores: u32,
 }
 
 impl Written {
@@ -148,7 +153,7 @@ impl Written {
     pub(crate) fn new(memory: &mut [u8]) -> Self {
         // SAFETY: only forbids huge pages in the range. An error means that this kernel has none.
         unsafe { libc::madvise(memory.as_mut_ptr().cast(), memory.len(), libc::MADV_NOHUGEPAGE) };
-        Self { pages: Vec::new(), scanned: false }
+        Self { pages: Vec::new(), scanned: false, restores: 0 }
     }
 
     /// Makes `memory` equal to `pristine`, of the same length, after a run with `faults` page faults.
@@ -182,7 +187,9 @@ impl Written {
                 done.copied += 1;
             }
         }
-        if unchanged.len() > SPARE_PAGES {
+        self.restores += 1;
+        if unchanged.len() > SPARE_PAGES && self.restores >= RESTORES_BETWEEN_DROPS {
+            self.restores = 0;
             done.dropped = unchanged.len();
             drop_pages(memory, &unchanged)?;
             self.pages.retain(|page| unchanged.binary_search(page).is_err());
@@ -284,7 +291,10 @@ mod tests {
         let restored = written.restore(&scanner, live, clean, 1).unwrap();
         assert_eq!((restored.written, restored.copied), (2 * MOST_REGIONS, 2 * MOST_REGIONS));
         assert!(live == clean);
-        // Now they are all written and equal: the next restore gives them back.
+        // Now they are all written and equal: before long a restore gives them back.
+        for _ in 2..RESTORES_BETWEEN_DROPS {
+            assert_eq!(written.restore(&scanner, live, clean, 0).unwrap().dropped, 0);
+        }
         let restored = written.restore(&scanner, live, clean, 0).unwrap();
         assert_eq!((restored.scanned, restored.copied, restored.dropped), (false, 0, 2 * MOST_REGIONS));
         assert_eq!(written.restore(&scanner, live, clean, 1).unwrap().written, 0);
