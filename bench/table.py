@@ -176,7 +176,7 @@ def compute(contestants, arguments):
     programs = sorted((HERE / "programs").glob("*.py"))
     times = {one.name: {} for one in contestants}
     for path in programs:
-        source = path.read_text() + TIMED.format(rounds=3)
+        source = path.read_text() + TIMED.format(rounds=5)
         for _ in range(arguments.rounds):
             for one in contestants:
                 printed = one.ask(do="run", source=source)["stdout"]
