@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 #[serde(deny_unknown_fields)]
 struct Job {
     source: String,
-    inputs: BTreeMap<String, Box<RawValue>>,
+    inputs: indexmap::IndexMap<String, Box<RawValue>>,
     /// Where in the guest, and which folder of this machine.
     folders: Vec<(String, PathBuf)>,
     seconds: u64,

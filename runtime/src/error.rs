@@ -36,6 +36,8 @@ pub enum Error {
     MemoryLimitTooHigh { asked: u64, most: u64 },
     #[error("a program of {size} bytes with its inputs is larger than the {most} bytes allowed")]
     ProgramTooLarge { size: usize, most: usize },
+    #[error("{count} outputs are asked for, more than the {most} allowed")]
+    TooManyOutputs { count: usize, most: usize },
     #[error("could not give the program the file `{path}`: {why}")]
     InputFile { path: String, why: &'static str },
     #[error("the guest package failed: {what}")]

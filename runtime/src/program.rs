@@ -1,6 +1,8 @@
 //! A program and what it is given.
 
 use crate::error::Error;
+use crate::outcome::MOST_NAMES;
+use indexmap::IndexMap;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,8 +18,8 @@ pub struct Program {
     /// The file name that tracebacks show; `script.py` when empty.
     pub name: String,
     /// Variables set before the program starts, also found together, by name, in `input_vars`.
-    pub inputs: BTreeMap<String, Box<RawValue>>,
-    /// Names whose values are read after the program has ended.
+    pub inputs: IndexMap<String, Box<RawValue>>,
+    /// Names whose values are read after the program has ended; at most 10,000.
     pub outputs: Vec<String>,
     /// Files that lie in the program's working directory, or at an absolute path below `/tmp` or `/mnt/data`.
     pub files: BTreeMap<String, Arc<[u8]>>,
@@ -33,6 +35,9 @@ impl Program {
 
     /// The program message of `python-wasm/guest/ABI.md`.
     pub(crate) fn message(&self) -> Result<Vec<u8>, Error> {
+        if self.outputs.len() > MOST_NAMES {
+            return Err(Error::TooManyOutputs { count: self.outputs.len(), most: MOST_NAMES });
+        }
         let source = self.source.as_bytes();
         let mut message = Vec::with_capacity(4 + source.len());
         let length = u32::try_from(source.len()).unwrap_or(u32::MAX);
@@ -62,8 +67,8 @@ impl Program {
 struct Settings<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    inputs: &'a BTreeMap<String, Box<RawValue>>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    inputs: &'a IndexMap<String, Box<RawValue>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     outputs: &'a [String],
 }

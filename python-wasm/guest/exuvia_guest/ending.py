@@ -9,19 +9,22 @@ from exuvia_guest import parking, scheduler
 # Kept because a program may replace or close `sys.stdout`.
 _STDOUT = sys.stdout
 _STDERR = sys.stderr
+# Of a 64-bit machine, as programs are written for.
+SMALLEST_LONG, LARGEST_LONG = -(2**63), 2**63 - 1
 
 
 def status(exit):
     """The exit status of a SystemExit, as `python script.py` would end; a message is printed to stderr."""
-    code = exit.code
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        # A process's status is one byte.
-        return int(code) & 0xFF
     try:
+        code = exit.code
+        if code is None:
+            return 0
+        if isinstance(code, int):
+            # A process's status is one byte; what does not fit a C long is -1 to CPython.
+            return int.__and__(code, 0xFF) if SMALLEST_LONG <= code <= LARGEST_LONG else 0xFF
         print(code, file=sys.stderr)
     except BaseException:
+        # The exception, or what it carries, is an object of the program's own.
         pass
     return 1
 

@@ -2,13 +2,13 @@
 
 use super::Failure;
 use exuvia_runtime::Program;
+use indexmap::IndexMap;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-type Inputs = BTreeMap<String, Box<RawValue>>;
+type Inputs = IndexMap<String, Box<RawValue>>;
 
 /// The program in `file`, or on standard input when that is `-`.
 pub(crate) fn program(file: &Path) -> Result<Program, Failure> {

@@ -111,7 +111,8 @@ impl Failure {
             | Self::Sandbox(
                 exuvia_runtime::Error::MemoryLimitTooLow { .. }
                 | exuvia_runtime::Error::MemoryLimitTooHigh { .. }
-                | exuvia_runtime::Error::ProgramTooLarge { .. },
+                | exuvia_runtime::Error::ProgramTooLarge { .. }
+                | exuvia_runtime::Error::TooManyOutputs { .. },
             ) => Status::Usage,
             Self::Sandbox(_) | Self::System { .. } => Status::OurError,
         }

@@ -2,15 +2,15 @@
 
 use super::Status;
 use exuvia_runtime::{Limit, Outcome, Traceback, Usage};
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
     status: &'static str,
     result: Option<&'a RawValue>,
-    output_vars: &'a BTreeMap<String, Box<RawValue>>,
+    output_vars: &'a IndexMap<String, Box<RawValue>>,
     /// Names asked for that the program never set.
     missing: &'a [String],
     /// Values that are only the `repr` of what the program had.

@@ -1,0 +1,8 @@
+class Exit(SystemExit):
+    @property
+    def code(self):
+        raise SystemExit(self)
+
+
+print("before")
+raise Exit
