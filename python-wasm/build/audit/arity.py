@@ -6,6 +6,7 @@ entry `{"name", function, METH_...}`, then the function's definition, and counts
 """
 
 import glob
+import os
 import re
 import sys
 
@@ -47,7 +48,7 @@ def count(parameters):
 def main():
     entries = faults = unresolved = 0
     for root in sys.argv[1:]:
-        paths = [p for s in SUFFIXES for p in sorted(glob.glob(f"{root}/**/*.{s}", recursive=True))]
+        paths = [p for s in SUFFIXES for p in sorted(glob.glob(f"{root}/**/*.{s}", recursive=True)) if os.path.isfile(p)]
         texts = {}
         for path in paths:
             with open(path, errors="replace") as file:
