@@ -43,6 +43,8 @@ pub struct Output {
     pub outputs: IndexMap<String, Box<RawValue>>,
     /// Names asked for that the program never set.
     pub missing: Vec<String>,
+    /// When some are missing: names that the program did set.
+    pub names: Vec<String>,
     /// Where a value could not be converted and its `repr` stands instead: `result`, `outputs.x.0.y`.
     pub reprs: Vec<String>,
     pub usage: Usage,
@@ -70,6 +72,8 @@ pub(crate) struct Message {
     pub(crate) outputs: IndexMap<String, Box<RawValue>>,
     #[serde(deserialize_with = "few_names")]
     pub(crate) missing: Vec<String>,
+    #[serde(deserialize_with = "few_names")]
+    pub(crate) names: Vec<String>,
     #[serde(deserialize_with = "few_names")]
     pub(crate) reprs: Vec<String>,
     pub(crate) error: Option<Traceback>,
@@ -146,6 +150,7 @@ mod tests {
     fn more_names_than_any_program_asks_for_are_refused() {
         let empty = |_| "\"\"".to_owned();
         assert_eq!(refusal("{\"missing\":[", empty, "]}"), "more than 10000 names");
+        assert_eq!(refusal("{\"names\":[", empty, "]}"), "more than 10000 names");
         assert_eq!(refusal("{\"reprs\":[", empty, "]}"), "more than 10000 names");
         let pair = |name| format!("\"{name}\":0");
         assert_eq!(refusal("{\"outputs\":{", pair, "}}"), "more than 10000 names");

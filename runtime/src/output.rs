@@ -13,11 +13,13 @@ pub struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(bytes: usize) -> Self {
+    /// Keeps at most `bytes`, half of them from the head and half from the tail.
+    pub fn new(bytes: usize) -> Self {
         Self { half: bytes / 2, ..Self::default() }
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Takes what was written next.
+    pub fn push(&mut self, bytes: &[u8]) {
         let room = self.half.saturating_sub(self.head.len()).min(bytes.len());
         let (head, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.head.extend_from_slice(head);
@@ -55,6 +57,20 @@ impl Kept {
         bytes
     }
 
+    /// What was written from byte `position` on, with a line in the place of what was cut of it.
+    pub fn since(&self, position: u64) -> Vec<u8> {
+        let from = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+        let (head, tail) = (self.head.len() as u64, self.tail.len());
+        if position >= head + self.cut {
+            let skipped = from(position - head - self.cut).min(tail);
+            return self.tail.range(skipped..).copied().collect();
+        }
+        let mut rest = self.clone();
+        rest.head.drain(..from(position.min(head)));
+        rest.cut -= position.saturating_sub(head);
+        rest.to_bytes()
+    }
+
     /// [`Self::to_bytes`] as text; what is not UTF-8 becomes U+FFFD.
     pub fn to_text(&self) -> String {
         String::from_utf8_lossy(&self.to_bytes()).into_owned()
@@ -88,6 +104,17 @@ mod tests {
             kept.push(&[*byte]);
         }
         assert_eq!(kept.to_text(), "01\n[... 6 bytes cut ...]\n89");
+    }
+
+    #[test]
+    fn reads_on_from_any_position() {
+        let mut kept = Kept::new(4);
+        kept.push(b"0123456789");
+        let since = |position| String::from_utf8(kept.since(position)).unwrap();
+        assert_eq!(since(0), kept.to_text());
+        assert_eq!(since(1), "1\n[... 6 bytes cut ...]\n89");
+        assert_eq!(since(5), "[... 3 bytes cut ...]\n89");
+        assert_eq!([since(8), since(9), since(10), since(99)], ["89", "9", "", ""]);
     }
 
     #[test]

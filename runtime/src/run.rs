@@ -80,6 +80,7 @@ fn finished(mut output: Output, message: &[u8]) -> Outcome {
     output.result = message.result;
     output.outputs = message.outputs;
     output.missing = message.missing;
+    output.names = message.names;
     output.reprs = message.reprs;
     match (message.error, message.exit) {
         (Some(error), _) => Outcome::Raised(output, error),

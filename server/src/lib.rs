@@ -1,5 +1,19 @@
-//! Everything of Exuvia that touches the world. Today that is the command line; `runtime` does the work.
+//! Everything of Exuvia that touches the world: the server, its upstream servers, its store, and the command line.
+//!
+//! A request comes in over `http` to `mcp` or `rest`; both hand it to `executions`, which runs it in the sandbox of
+//! `exuvia-runtime`. What the script asks of the world goes through `calls` to `upstream`. What is kept is in `store`.
 
+mod app;
+mod calls;
 mod cli;
+mod config;
+mod executions;
+mod grants;
+mod http;
+mod mcp;
+mod rest;
+mod store;
+mod tls;
+mod upstream;
 
 pub use cli::main;

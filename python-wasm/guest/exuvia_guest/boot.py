@@ -24,7 +24,7 @@ def boot():
     from exuvia_guest import preload
 
     preload.standard_library()
-    from exuvia_guest import loops, pools, processes, signals, sockets, thread_pool
+    from exuvia_guest import loops, pools, processes, signals, sockets, thread_pool, tools
 
     pools.install()
     thread_pool.install()
@@ -32,9 +32,10 @@ def boot():
     processes.install()
     sockets.install()
     signals.install()
+    tools.install()
     preload.packages()
 
-    from exuvia_guest import memory, seeds, warmup
+    from exuvia_guest import immortal, memory, seeds, warmup
 
     if "pandas" in sys.modules:
         from exuvia_guest import frames
@@ -48,6 +49,8 @@ def boot():
     warmup.run()
     _clean()
     seeds.install()
+    gc.collect()
+    immortal.make_immortal()
     memory.prepare()
     gc.collect()
     gc.freeze()

@@ -21,6 +21,31 @@ class HostError(Exception):
         return f"{self.type}: {self.message}" if self.type else self.message
 
 
+class ToolError(HostError):
+    """A tool failed; the message is its own."""
+
+    def __str__(self):
+        return self.message
+
+
+class ToolNotAvailable(ToolError):
+    """There is no such tool, or this execution may not call it."""
+
+
+class ToolArgumentError(ToolError, TypeError):
+    """A tool's arguments are not those that it takes."""
+
+
+class PolicyDenied(ToolError):
+    """The operator's policy refuses the call."""
+
+
+_BY_TYPE = {kind.__name__: kind for kind in (ToolError, ToolNotAvailable, ToolArgumentError, PolicyDenied)}
+for _kind in _BY_TYPE.values():
+    # As programs and tracebacks know them.
+    _kind.__module__ = "builtins"
+
+
 def request(op, **fields):
     """Ask the host to do `op`, wait, and return its value. Raises HostError."""
     return value(scheduler.wait_answer(begin(op, fields)))
@@ -51,5 +76,12 @@ def value(answer):
     answer = json.loads(answer)
     if "error" in answer:
         error = answer["error"]
-        raise HostError(error.get("type", ""), error.get("message", ""))
+        kind = error.get("type", "")
+        raise _BY_TYPE.get(kind, HostError)(kind, error.get("message", ""))
+    text = answer.get("text")
+    if text is not None:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
     return answer.get("ok")

@@ -11,11 +11,14 @@ import sys
 from types import ModuleType
 
 import _exuvia
-from exuvia_guest import ending, errors
+from exuvia_guest import ending, errors, tools
 from exuvia_guest.convert import Conversion, dumps
 from exuvia_guest.source import compile_program
 
 DEFAULT_NAME = "script.py"
+# Most names, and most characters of one, that an outcome lists for advice.
+MOST_NAMES = 200
+LONGEST_NAME = 100
 
 
 def run(message):
@@ -33,6 +36,8 @@ def run(message):
     names = module.__dict__
     names["__builtins__"] = builtins
     names["__file__"] = name
+    if "mcp_" in source:
+        tools.bind(source, names)
     names.update(inputs)
     names["input_vars"] = inputs
     sys.modules["__main__"] = module
@@ -63,6 +68,12 @@ def _parameters(rest):
     return parameters.get("name") or DEFAULT_NAME, parameters.get("inputs") or {}, parameters.get("outputs") or ()
 
 
+def _own_names(names):
+    """What the program itself set at its top level: for advice on a name that it did not set."""
+    own = [name for name in names if type(name) is str and not name.startswith("_") and name not in ("input_vars",)]
+    return [name for name in own if type(names[name]) not in (ModuleType, tools.Tool) and len(name) <= LONGEST_NAME][:MOST_NAMES]
+
+
 def _finish(value, names, wanted, error, status):
     """Convert what is asked for. Conversion may run the program's own code (`__repr__`), so output is flushed again."""
     conversion = Conversion()
@@ -76,6 +87,7 @@ def _finish(value, names, wanted, error, status):
     missing = [name for name in wanted if name not in names]
     if missing:
         parts.append('"missing":' + dumps(missing))
+        parts.append('"names":' + dumps(_own_names(names)))
     if conversion.reprs:
         parts.append('"reprs":' + dumps(conversion.reprs))
     if error is not None:

@@ -1,11 +1,14 @@
 //! The command line: what can be asked, and which exit status answers.
 
+mod client;
 mod doctor;
+mod grants;
 mod inputs;
 mod print;
 mod progress;
 mod report;
 mod run;
+mod serve;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -33,15 +36,17 @@ Examples:
   exuvia run sales.py                           run a program
   exuvia run - < sales.py                       run what comes on standard input
   exuvia run sales.py --input year=2026 --output total
+  exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
+  exuvia submit sales.py                        run a program on that server
   exuvia doctor                                 see what is cached, and what is wrong
 
-Exit status of `run`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.";
+Exit status of `run` and `status`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.";
 
 #[derive(Debug, Parser)]
 #[command(
     name = "exuvia",
     version,
-    about = "Run Python in a sandbox: real CPython with NumPy and pandas, a fresh interpreter for every run",
+    about = "Run Python in a sandbox, for people and for AI agents: real CPython with NumPy and pandas, fresh for every run",
     after_help = AFTER_HELP,
     arg_required_else_help = true
 )]
@@ -53,6 +58,12 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Serve(serve::Arguments),
+    Submit(client::Submit),
+    Status(client::Look),
+    List(client::List),
+    Cancel(client::Cancel),
+    Grants(grants::Arguments),
     Doctor(doctor::Arguments),
 }
 
@@ -81,6 +92,12 @@ pub fn main() -> ExitCode {
     };
     let status = match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Submit(arguments) => client::submit(arguments),
+        Command::Status(arguments) => client::status(arguments),
+        Command::List(arguments) => client::list(arguments),
+        Command::Cancel(arguments) => client::cancel(arguments),
+        Command::Grants(arguments) => grants::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
     };
     match status {
@@ -100,6 +117,17 @@ pub(crate) enum Failure {
     Usage(String),
     #[error("{}", chain(.0))]
     Sandbox(#[from] exuvia_runtime::Error),
+    #[error("{0}")]
+    Config(#[from] crate::config::Error),
+    #[error("{}", chain(.0))]
+    Store(#[from] crate::store::Error),
+    #[error("{}", chain(.0))]
+    Executions(#[from] crate::executions::Error),
+    #[error("{0}")]
+    Grants(#[from] crate::grants::Error),
+    /// A server, ours or another, did not do its part.
+    #[error("{0}")]
+    Server(String),
     #[error("could not {doing}: {source}")]
     System { doing: &'static str, source: std::io::Error },
 }
@@ -108,19 +136,23 @@ impl Failure {
     fn status(&self) -> Status {
         match self {
             Self::Usage(_)
+            | Self::Config(_)
+            | Self::Grants(_)
             | Self::Sandbox(
                 exuvia_runtime::Error::MemoryLimitTooLow { .. }
                 | exuvia_runtime::Error::MemoryLimitTooHigh { .. }
                 | exuvia_runtime::Error::ProgramTooLarge { .. }
                 | exuvia_runtime::Error::TooManyOutputs { .. },
             ) => Status::Usage,
-            Self::Sandbox(_) | Self::System { .. } => Status::OurError,
+            Self::Sandbox(_) | Self::Store(_) | Self::Executions(_) | Self::Server(_) | Self::System { .. } => {
+                Status::OurError
+            }
         }
     }
 }
 
 /// An error and all its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,0 +1,18 @@
+//! Everything that serves requests, put together once.
+
+use crate::calls::Calls;
+use crate::executions::Executor;
+use crate::grants::Grants;
+use crate::upstream::Upstreams;
+use std::sync::Arc;
+
+/// What every way in has in hand. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) executor: Executor,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) calls: Calls,
+    pub(crate) grants: Arc<Grants>,
+    /// The URL by which clients and browsers reach this server.
+    pub(crate) base_url: Arc<str>,
+}

@@ -1,0 +1,212 @@
+//! `exuvia submit`, `status`, `list` and `cancel`: a running server, from the command line.
+
+use super::{Failure, Status, inputs, print};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which server, and who asks.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
+    /// The server
+    #[arg(long, value_name = "URL", env = "EXUVIA_URL", default_value = "http://127.0.0.1:8787")]
+    url: String,
+    /// A grant's key, where the server asks for one
+    #[arg(long, value_name = "KEY", env = "EXUVIA_KEY", hide_env_values = true)]
+    key: Option<String>,
+}
+
+/// Submit a program to a running server and print its UUID
+#[derive(Debug, clap::Args)]
+pub(crate) struct Submit {
+    /// The program; `-` for standard input
+    file: PathBuf,
+    /// Set a variable before the program starts
+    #[arg(long = "input", value_name = "NAME=JSON")]
+    input: Vec<String>,
+    /// Set all variables of a JSON object
+    #[arg(long, value_name = "FILE.json")]
+    inputs: Option<PathBuf>,
+    /// Keep a variable's value at the end
+    #[arg(long = "output", value_name = "NAME")]
+    output: Vec<String>,
+    /// Let it call the tools of this upstream server only; may be given several times
+    #[arg(long = "server", value_name = "NAME")]
+    servers: Vec<String>,
+    /// Stop it after this long
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    at: Server,
+}
+
+/// Show where an execution is
+#[derive(Debug, clap::Args)]
+pub(crate) struct Look {
+    uuid: String,
+    /// Print its output as it comes, until it ends
+    #[arg(long)]
+    follow: bool,
+    /// Print the whole status as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: Server,
+}
+
+/// List executions, the newest first
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Only those of this status
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    /// Most executions to list
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    limit: usize,
+    #[command(flatten)]
+    at: Server,
+}
+
+/// Stop an execution
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cancel {
+    uuid: String,
+    #[command(flatten)]
+    at: Server,
+}
+
+pub(crate) fn submit(arguments: &Submit) -> Result<Status, Failure> {
+    let program = inputs::program(&arguments.file)?;
+    let given = inputs::inputs(arguments.inputs.as_deref(), &arguments.input)?;
+    let mut body = json!({ "script": program.source, "name": program.name, "input_vars": given });
+    if let Some(fields) = body.as_object_mut() {
+        add(fields, "output_vars", &arguments.output);
+        add(fields, "mcp_server_names", &arguments.servers);
+        if let Some(timeout) = arguments.timeout {
+            fields.insert("timeout".into(), timeout.as_secs_f64().into());
+        }
+    }
+    let status = arguments.at.ask(|client, url| client.post(format!("{url}/v1/executions")).json(&body))?;
+    print::out(text(&status, "execution_uuid"));
+    Ok(Status::Finished)
+}
+
+fn add(fields: &mut Map<String, Value>, name: &str, values: &[String]) {
+    if !values.is_empty() {
+        fields.insert(name.into(), values.into());
+    }
+}
+
+pub(crate) fn status(arguments: &Look) -> Result<Status, Failure> {
+    let mut since = "0.0".to_owned();
+    loop {
+        let wait = if arguments.follow { 1.0 } else { 0.0 };
+        let path = format!("/v1/executions/{}?wait_seconds={wait}&since={since}", arguments.uuid);
+        let status = arguments.at.ask(|client, url| client.get(format!("{url}{path}")))?;
+        let is_over = !status["success"].is_null();
+        if arguments.json {
+            if is_over || !arguments.follow {
+                print::out(&status.to_string());
+            }
+        } else {
+            // What cannot be written is the reader's loss alone.
+            let _ = std::io::stdout().write_all(text(&status, "stdout").as_bytes());
+            let _ = std::io::stderr().write_all(text(&status, "stderr").as_bytes());
+        }
+        since.clone_from(&text(&status, "next").to_owned());
+        if is_over || !arguments.follow {
+            if !arguments.json {
+                describe(&status);
+            }
+            return Ok(exit_status(&status));
+        }
+    }
+}
+
+pub(crate) fn list(arguments: &List) -> Result<Status, Failure> {
+    let mut path = format!("/v1/executions?limit={}", arguments.limit);
+    if let Some(status) = &arguments.status {
+        path.push_str("&status=");
+        path.push_str(status);
+    }
+    let listed = arguments.at.ask(|client, url| client.get(format!("{url}{path}")))?;
+    let executions = listed["executions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for one in executions {
+        let (uuid, status, when) = (text(one, "execution_uuid"), text(one, "status"), text(one, "submitted_at"));
+        print::out(&format!("{uuid}  {status:9}  {when}  {}", text(one, "name")));
+    }
+    if executions.is_empty() {
+        print::error("exuvia: there are none");
+    }
+    Ok(Status::Finished)
+}
+
+pub(crate) fn cancel(arguments: &Cancel) -> Result<Status, Failure> {
+    let status = arguments.at.ask(|client, url| client.delete(format!("{url}/v1/executions/{}", arguments.uuid)))?;
+    print::out(text(&status, "status"));
+    Ok(Status::Finished)
+}
+
+fn describe(status: &Value) {
+    if !status["result"].is_null() {
+        print::out(&status["result"].to_string());
+    }
+    for (name, value) in status["output_vars"].as_object().into_iter().flatten() {
+        print::out(&format!("{name} = {value}"));
+    }
+    let error = &status["error"];
+    if error.is_object() {
+        let traceback = text(error, "traceback").trim_end();
+        let message = format!("{}: {}", text(error, "type"), text(error, "message"));
+        print::error(if traceback.is_empty() { &message } else { traceback });
+    }
+    print::error(&format!("exuvia: {}", text(status, "status")));
+}
+
+fn exit_status(status: &Value) -> Status {
+    match text(status, "status") {
+        "failed" => Status::Raised,
+        "cancelled" | "timed_out" => Status::Stopped,
+        _ => Status::Finished,
+    }
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Server {
+    fn ask(
+        &self,
+        request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Result<Value, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| Failure::System { doing: "start the runtime", source })?;
+        runtime.block_on(async {
+            let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
+            let mut request = request(&client, self.url.trim_end_matches('/'));
+            if let Some(key) = &self.key {
+                request = request.header("x-api-key", key);
+            }
+            let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+            let status = answer.status();
+            let body: Value = answer.json().await.map_err(|error| self.unreachable(&error))?;
+            if status.is_success() {
+                return Ok(body);
+            }
+            let why = text(&body, "error").to_owned();
+            Err(if status.is_server_error() { Failure::Server(why) } else { Failure::Usage(why) })
+        })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        Failure::Server(format!(
+            "no answer from `{}` ({}): is `exuvia serve` running there? `--url` names another server",
+            self.url,
+            super::chain(error)
+        ))
+    }
+}

@@ -1,0 +1,175 @@
+//! `exuvia serve`: the server itself.
+
+use super::progress::Bar;
+use super::{Failure, Status, print};
+use crate::app::App;
+use crate::calls::Calls;
+use crate::config::{Config, Data};
+use crate::executions::{Executor, Keep};
+use crate::grants::Grants;
+use crate::http::{self, Guard, Hosts};
+use crate::mcp;
+use crate::store::{Files, Sled, Store};
+use crate::upstream::Upstreams;
+use exuvia_runtime::{Cache, Sandbox};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long running executions may go on when the server is asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long the start-up message waits for upstream servers.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Start the server
+///
+/// It serves MCP at /mcp, and REST beside it. On start it prints what to paste into a client's configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The configuration
+    #[arg(long, value_name = "FILE", env = "EXUVIA_CONFIG")]
+    config: Option<PathBuf>,
+    /// The upstream MCP servers, in the format of Claude Code, Cursor or VS Code
+    #[arg(long, value_name = "FILE", env = "EXUVIA_MCP_CONFIG")]
+    mcp_config: Option<PathBuf>,
+    /// The folder of everything that is kept
+    #[arg(long, value_name = "DIR", env = "EXUVIA_DATA")]
+    data: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDRESS", env = "EXUVIA_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Serve MCP on standard input and output instead of a port
+    #[arg(long)]
+    stdio: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let config = configuration(arguments)?;
+    let data = Data::new(config.data.as_deref())?;
+    data.make().map_err(|source| Failure::System { doing: "make the data folder", source })?;
+    // Before Python is prepared: a port that is taken should be said at once.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System { doing: "start the runtime", source })?;
+    let served = runtime.block_on(serve(config, &data, arguments.stdio));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
+    let mut config = Config::read(arguments.config.as_deref())?;
+    if let Some(listen) = arguments.listen {
+        config.listen = listen;
+    }
+    config.data = arguments.data.clone().or(config.data);
+    config.mcp_config = arguments.mcp_config.clone().or(config.mcp_config);
+    config.check()?;
+    Ok(config)
+}
+
+async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failure> {
+    let listener = if stdio { None } else { Some(bind(config.listen).await?) };
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
+    let app = start(&config, data, address)?;
+    let stop = stop_on_signal()?;
+    let served = match listener {
+        Some(listener) => {
+            let guard = guard(&config, &app, address);
+            let serving = http::serve(listener, app.clone(), guard, stop.clone());
+            let announcing = announce(&config, &app, address);
+            let (served, ()) = tokio::join!(serving, announcing);
+            served.map_err(|source| Failure::System { doing: "serve", source })
+        }
+        None => mcp::serve_stdio(app.clone(), stop.clone()).await.map_err(Failure::Server),
+    };
+    app.executor.stop(GRACE).await;
+    app.upstreams.stop().await;
+    served.map(|()| Status::Finished)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| {
+        Failure::Usage(format!("could not listen on {address}: {source}; choose another address with `--listen`"))
+    })
+}
+
+fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failure> {
+    let store: Arc<dyn Store> = Arc::new(Sled::open(&data.store())?);
+    let settings = config.settings();
+    let sandbox_config =
+        exuvia_runtime::Config { slots: config.executions.at_once, ..exuvia_runtime::Config::new(Cache::of_user()?) };
+    let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
+    let upstreams = Upstreams::default();
+    let calls = Calls::new(upstreams.clone(), config.upstream.call_timeout);
+    let keep = Keep::new(store, Files::new(data.files()));
+    let executor = Executor::start(sandbox, keep, Arc::new(calls.clone()), settings)?;
+    let base_url = config.base_url(address).into();
+    Ok(App { executor, upstreams, calls, grants: Arc::new(Grants::at(data.grants())), base_url })
+}
+
+fn guard(config: &Config, app: &App, address: SocketAddr) -> Guard {
+    let public = config.public_url.as_ref().and_then(|url| url::Url::parse(url).ok());
+    let public = public.and_then(|url| url.host_str().map(str::to_owned));
+    Guard {
+        grants: Arc::clone(&app.grants),
+        auth: config.auth,
+        is_loopback: address.ip().is_loopback(),
+        hosts: Hosts(config.allowed_hosts.iter().cloned().chain(public).collect()),
+        origins: config.allowed_origins.clone(),
+    }
+}
+
+/// A token that the first SIGINT or SIGTERM cancels; the second ends the process.
+fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let failed = |source| Failure::System { doing: "listen for signals", source };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stopping.is_cancelled() {
+                std::process::exit(i32::from(Status::Stopped as u8));
+            }
+            print::error("exuvia: stopping; once more to stop at once");
+            stopping.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// Says where the server is, and how clients are told of it.
+async fn announce(config: &Config, app: &App, address: SocketAddr) {
+    let url = format!("{}/mcp", app.base_url);
+    let needs_key = config.auth != crate::config::Auth::None
+        && (config.auth == crate::config::Auth::ApiKeys
+            || !address.ip().is_loopback()
+            || app.grants.are_used().unwrap_or(true));
+    let (flag, headers) = if needs_key {
+        (" --header \"x-api-key: KEY\"", ", \"headers\": { \"x-api-key\": \"KEY\" }")
+    } else {
+        ("", "")
+    };
+    print::out(&format!("Exuvia serves MCP at {url}\n"));
+    print::out(&format!("  Claude Code  claude mcp add --transport http exuvia {url}{flag}"));
+    print::out(&format!("  Cursor       .cursor/mcp.json: {{ \"mcpServers\": {{ \"exuvia\": {{ \"url\": \"{url}\"{headers} }} }} }}"));
+    print::out(&format!(
+        "  VS Code      .vscode/mcp.json: {{ \"servers\": {{ \"exuvia\": {{ \"type\": \"http\", \"url\": \"{url}\"{headers} }} }} }}\n"
+    ));
+    if needs_key {
+        print::out("KEY is what `exuvia grants create NAME` shows.\n");
+    }
+    app.upstreams.settled(SETTLE).await;
+    for line in app.upstreams.lines() {
+        print::out(&format!("  {line}"));
+    }
+}

@@ -1,0 +1,260 @@
+//! `exuvia.toml`: one struct, unknown fields refused, checked whole before a port is bound.
+
+mod data;
+
+pub(crate) use data::{Data, write_atomically};
+
+use crate::executions;
+use bytesize::ByteSize;
+use exuvia_runtime::Limits;
+use serde::Deserialize;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The address that `exuvia serve` listens on, unless told otherwise.
+pub(crate) const LISTEN: &str = "127.0.0.1:8787";
+
+/// Everything that an operator decides.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// The folder of everything that is kept. By default below the user's data folder.
+    pub(crate) data: Option<PathBuf>,
+    /// The file that lists upstream MCP servers.
+    pub(crate) mcp_config: Option<PathBuf>,
+    /// The URL by which browsers and clients reach this server, when it is not that of `listen`.
+    pub(crate) public_url: Option<String>,
+    /// Host names that clients may use to reach it, beside loopback and that of `public_url`.
+    pub(crate) allowed_hosts: Vec<String>,
+    /// Origins of web pages that may use it.
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) auth: Auth,
+    pub(crate) executions: Executions,
+    pub(crate) upstream: Upstream,
+    pub(crate) retention: Retention,
+}
+
+/// Who may use the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Auth {
+    /// Keys as soon as a grant exists; until then everybody on this machine.
+    Auto,
+    /// Everybody who reaches it. Only on loopback.
+    None,
+    /// Whoever has the key of a grant.
+    ApiKeys,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Executions {
+    /// Most executions under way at once.
+    pub(crate) at_once: u32,
+    /// Most executions that wait for their turn.
+    pub(crate) queue: usize,
+    /// Threads that programs run on; by default one for each processor.
+    pub(crate) threads: Option<usize>,
+    /// Memory of one execution, its files included.
+    pub(crate) memory: ByteSize,
+    /// Most bytes kept of each of stdout and stderr.
+    pub(crate) output: ByteSize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// Most time for connecting to a server.
+    #[serde(with = "duration")]
+    pub(crate) connect_timeout: Duration,
+    /// Most time for one call, unless the server's own configuration says otherwise.
+    #[serde(with = "duration")]
+    pub(crate) call_timeout: Duration,
+    /// Most calls to one server at once.
+    pub(crate) parallel_calls: usize,
+    /// The largest answer of one call.
+    pub(crate) largest_answer: ByteSize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// Executions older than this are removed.
+    #[serde(with = "duration")]
+    pub(crate) age: Duration,
+    /// The oldest above this number are removed.
+    pub(crate) count: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            data: None,
+            mcp_config: None,
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            auth: Auth::Auto,
+            executions: Executions::default(),
+            upstream: Upstream::default(),
+            retention: Retention::default(),
+        }
+    }
+}
+
+impl Default for Executions {
+    fn default() -> Self {
+        Self { at_once: 1000, queue: 10_000, threads: None, memory: ByteSize::mib(512), output: ByteSize::kib(64) }
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(120),
+            parallel_calls: 32,
+            largest_answer: ByteSize::mib(16),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age: Duration::from_secs(7 * 24 * 3600), count: 100_000 }
+    }
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("could not read the configuration `{}`: {source}", .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("the configuration `{}` is wrong:\n{source}", .path.display())]
+    Parse { path: PathBuf, source: toml::de::Error },
+    #[error("`{field}` is wrong: {why}")]
+    Field { field: &'static str, why: String },
+    #[error("no folder for the data: set `--data` or `HOME`")]
+    NoDataFolder,
+}
+
+impl Config {
+    /// Reads `path`, or gives the defaults where there is none.
+    pub(crate) fn read(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+        toml::from_str(&text).map_err(|source| Error::Parse { path: path.into(), source })
+    }
+
+    /// Looks at everything that a type alone does not say.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let wrong = |field, why: &str| Err(Error::Field { field, why: why.into() });
+        if self.auth == Auth::None && !self.listen.ip().is_loopback() {
+            return wrong(
+                "auth",
+                "`none` lets everybody on the network run code: listen on 127.0.0.1, or use `api-keys` and \
+                 `exuvia grants create NAME`",
+            );
+        }
+        let executions = &self.executions;
+        if !(1..=50_000).contains(&executions.at_once) {
+            return wrong("executions.at_once", "give a number between 1 and 50000");
+        }
+        if executions.threads == Some(0) {
+            return wrong("executions.threads", "at least one thread is needed");
+        }
+        if self.upstream.parallel_calls == 0 {
+            return wrong("upstream.parallel_calls", "at least one call is needed");
+        }
+        if let Some(url) = &self.public_url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            return wrong("public_url", "give a whole URL, as in `https://exuvia.example.org`");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn settings(&self) -> executions::Settings {
+        let executions = &self.executions;
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let memory = executions.memory.as_u64();
+        executions::Settings {
+            at_once: executions.at_once as usize,
+            queue: executions.queue,
+            threads: executions.threads.unwrap_or_else(processors),
+            limits: Limits {
+                memory,
+                files: memory,
+                output: usize::try_from(executions.output.as_u64()).unwrap_or(usize::MAX),
+                ..Limits::default()
+            },
+            keep_for: self.retention.age,
+            keep_most: self.retention.count,
+        }
+    }
+
+    /// The URL that clients are told.
+    pub(crate) fn base_url(&self, bound: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{bound}"),
+        }
+    }
+}
+
+/// Durations as people write them: `30s`, `7 days`.
+mod duration {
+    use serde::{Deserialize, Deserializer, de::Error};
+    use std::time::Duration;
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text)
+            .map_err(|error| D::Error::custom(format_args!("`{text}` is not a duration ({error}): write `30s` or `7 days`")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.check().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        let config = read("").unwrap();
+        assert_eq!(config.listen.to_string(), LISTEN);
+        assert_eq!(config.executions.memory, ByteSize::mib(512));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused_with_those_that_exist() {
+        let error = read("[executions]\nat_onec = 3").unwrap_err();
+        assert!(error.contains("unknown field `at_onec`, expected one of `at_once`, `queue`"), "{error}");
+    }
+
+    #[test]
+    fn no_keys_on_a_public_address_is_refused() {
+        let error = read("listen = \"0.0.0.0:8787\"\nauth = \"none\"").unwrap_err();
+        assert!(error.starts_with("`auth` is wrong: `none` lets everybody on the network run code"), "{error}");
+        assert!(read("listen = \"0.0.0.0:8787\"\nauth = \"api-keys\"").is_ok());
+    }
+
+    #[test]
+    fn durations_and_sizes_are_read_as_people_write_them() {
+        let config = read("[retention]\nage = \"2 days\"\n[executions]\nmemory = \"1GiB\"").unwrap();
+        assert_eq!(config.retention.age, Duration::from_secs(2 * 24 * 3600));
+        assert_eq!(config.executions.memory, ByteSize::gib(1));
+        let error = read("[retention]\nage = \"soon\"").unwrap_err();
+        assert!(error.contains("write `30s` or `7 days`"), "{error}");
+    }
+}

@@ -1,0 +1,78 @@
+//! A run's way to the world: its clocks, its output, its calls.
+
+use super::live::Live;
+use super::record::ToolCall;
+use super::tools::{Answer, Ask, Caller, Tools};
+use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream};
+use serde_json::value::RawValue;
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+
+pub(super) struct Reaching {
+    pub(super) live: Arc<Live>,
+    pub(super) caller: Caller,
+    pub(super) tools: Arc<dyn Tools>,
+    /// The server's own threads: calls go on there while the program computes.
+    pub(super) server: Handle,
+    pub(super) clocks: Isolated,
+}
+
+impl Host for Reaching {
+    fn clock(&mut self, clock: Clock) -> u64 {
+        self.clocks.clock(clock)
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        self.live.print(stream, bytes);
+    }
+
+    fn start(&mut self, effect: Effect) -> Pending {
+        match effect {
+            Effect::Sleep(_) => self.clocks.start(effect),
+            Effect::Request(message) => self.ask(&message),
+        }
+    }
+}
+
+impl Reaching {
+    fn ask(&self, message: &RawValue) -> Pending {
+        match serde_json::from_str(message.get()) {
+            Ok(Ask::Call { name, positional, args }) => {
+                let called = self.tools.call(&self.caller, name.clone(), positional, args);
+                let live = Arc::clone(&self.live);
+                let task = self.server.spawn(async move {
+                    let began = Instant::now();
+                    let answer = called.await;
+                    live.called(seen(name, began, &answer));
+                    answer.to_message()
+                });
+                // Dropped with the run: then nobody waits for the answer, and the call is cancelled.
+                let task = AbortOnDropHandle::new(task);
+                Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
+            }
+            Ok(Ask::Describe { name }) => {
+                Box::pin(ready(self.tools.describe(&self.caller, &name).to_message()))
+            }
+            Err(error) => {
+                let why = format!("this server does not know what the script asks for: {error}");
+                Box::pin(ready(Answer::error("NotGranted", why).to_message()))
+            }
+        }
+    }
+}
+
+fn seen(tool: String, began: Instant, answer: &Answer) -> ToolCall {
+    let error = match answer {
+        Answer::Error(refusal) => Some(format!("{}: {}", refusal.kind, refusal.message)),
+        Answer::Value(_) | Answer::Text(_) => None,
+    };
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    ToolCall { tool, ms, error }
+}
+
+fn lost() -> Answer {
+    Answer::error("ToolError", "the call was lost inside the server; its log says more")
+}

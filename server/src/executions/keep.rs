@@ -1,0 +1,175 @@
+//! Executions in the store: how they are written, and read back.
+
+use super::id::Id;
+use super::record::{Given, Record};
+use super::request::Request;
+use crate::store::{Batch, Error, Files, Store, Table};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// A larger value goes to a file.
+const LARGEST_INLINE: usize = 64 << 10;
+/// What the first byte of a value in `Results` and `Requests` says of the rest.
+const INLINE: u8 = 0;
+const FILE: u8 = 1;
+
+/// The store as executions see it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Keep {
+    store: Arc<dyn Store>,
+    files: Files,
+}
+
+impl Keep {
+    pub(crate) fn new(store: Arc<dyn Store>, files: Files) -> Self {
+        Self { store, files }
+    }
+
+    /// Waits until all that was written survives a power cut.
+    pub(crate) async fn durable(&self) -> Result<(), Error> {
+        self.store.durable().await
+    }
+
+    /// Writes an execution that has not ended.
+    pub(crate) fn begin(&self, record: &Record, request: &Request) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
+        batch.put(Table::Unfinished, record.id.as_bytes(), []);
+        put_record(&mut batch, record);
+        self.store.apply(batch)
+    }
+
+    /// Writes the record alone.
+    pub(crate) fn update(&self, record: &Record) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        batch.put(Table::Executions, record.id.as_bytes(), json(record));
+        self.store.apply(batch)
+    }
+
+    /// Writes the end of an execution; with its request, unless [`Self::begin`] has written that.
+    pub(crate) fn end(&self, record: &Record, given: &Given, request: Option<&Request>) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, given)?);
+        match request {
+            Some(request) => {
+                batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
+                put_record(&mut batch, record);
+            }
+            None => {
+                batch.put(Table::Executions, record.id.as_bytes(), json(record));
+                batch.remove(Table::Unfinished, record.id.as_bytes());
+            }
+        }
+        self.store.apply(batch)
+    }
+
+    pub(crate) fn record(&self, id: Id) -> Result<Option<Record>, Error> {
+        read(Table::Executions, id, self.store.get(Table::Executions, id.as_bytes())?)
+    }
+
+    pub(crate) fn request(&self, id: Id) -> Result<Option<Request>, Error> {
+        self.large(Table::Requests, id)
+    }
+
+    pub(crate) fn given(&self, id: Id) -> Result<Option<Given>, Error> {
+        self.large(Table::Results, id)
+    }
+
+    /// The newest executions of a grant, or only those before one.
+    pub(crate) fn of_grant(&self, grant: &str, before: Option<Id>, most: usize) -> Result<Vec<Record>, Error> {
+        let prefix = grant_key(grant, None);
+        let before = before.map(|id| grant_key(grant, Some(id)));
+        let keys = self.store.last(Table::ByGrant, &prefix, before.as_deref(), most)?;
+        let ids = keys.iter().filter_map(|(key, _)| Id::from_bytes(key.get(prefix.len()..)?));
+        ids.filter_map(|id| self.record(id).transpose()).collect()
+    }
+
+    /// Ids of executions that no process has ended.
+    pub(crate) fn unfinished(&self) -> Result<Vec<Id>, Error> {
+        let mut ids = Vec::new();
+        self.each_key(Table::Unfinished, |id| ids.push(id))?;
+        Ok(ids)
+    }
+
+    /// Ids of all executions, the oldest first.
+    pub(crate) fn all(&self) -> Result<Vec<Id>, Error> {
+        let mut ids = Vec::new();
+        self.each_key(Table::Executions, |id| ids.push(id))?;
+        Ok(ids)
+    }
+
+    /// Removes all that is kept of an execution.
+    pub(crate) fn remove(&self, record: &Record) -> Result<(), Error> {
+        self.files.remove(record.id.uuid())?;
+        let mut batch = Batch::default();
+        for table in [Table::Executions, Table::Requests, Table::Results, Table::Unfinished] {
+            batch.remove(table, record.id.as_bytes());
+        }
+        batch.remove(Table::ByGrant, grant_key(&record.grant, Some(record.id)));
+        self.store.apply(batch)
+    }
+
+    fn each_key(&self, table: Table, mut see: impl FnMut(Id)) -> Result<(), Error> {
+        let mut after = Vec::new();
+        loop {
+            let page = self.store.first(table, &after, 1000)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            page.iter().filter_map(|(key, _)| Id::from_bytes(key)).for_each(&mut see);
+        }
+    }
+
+    fn value(&self, id: Id, value: &impl Serialize) -> Result<Vec<u8>, Error> {
+        let mut inline = vec![INLINE];
+        inline.extend(json(value));
+        if inline.len() <= LARGEST_INLINE {
+            return Ok(inline);
+        }
+        let name = self.files.put(id.uuid(), inline.get(1..).unwrap_or_default())?;
+        let mut file = vec![FILE];
+        file.extend(name.into_bytes());
+        Ok(file)
+    }
+
+    fn large<T: DeserializeOwned>(&self, table: Table, id: Id) -> Result<Option<T>, Error> {
+        let Some(value) = self.store.get(table, id.as_bytes())? else { return Ok(None) };
+        match value.split_first() {
+            Some((&INLINE, value)) => read(table, id, Some(value.to_vec())),
+            Some((&FILE, name)) => {
+                let name = std::str::from_utf8(name).unwrap_or_default();
+                read(table, id, Some(self.files.get(id.uuid(), name)?))
+            }
+            _ => Err(unreadable(table, id)),
+        }
+    }
+}
+
+fn put_record(batch: &mut Batch, record: &Record) {
+    batch.put(Table::Executions, record.id.as_bytes(), json(record));
+    batch.put(Table::ByGrant, grant_key(&record.grant, Some(record.id)), []);
+}
+
+/// Grants' labels have no zero bytes, so that none is the beginning of another's keys.
+fn grant_key(grant: &str, id: Option<Id>) -> Vec<u8> {
+    let mut key = grant.as_bytes().to_vec();
+    key.push(0);
+    if let Some(id) = id {
+        key.extend_from_slice(id.as_bytes());
+    }
+    key
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // These types have string keys and finite numbers only, which is all that could fail.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn read<T: DeserializeOwned>(table: Table, id: Id, value: Option<Vec<u8>>) -> Result<Option<T>, Error> {
+    let Some(value) = value else { return Ok(None) };
+    serde_json::from_slice(&value).map(Some).map_err(|_| unreadable(table, id))
+}
+
+fn unreadable(table: Table, id: Id) -> Error {
+    Error::Record { key: format!("{table:?}/{id}") }
+}

@@ -1,0 +1,196 @@
+//! An execution that this process holds: what it has printed so far, and where it is.
+
+use super::id::Id;
+use super::record::{Given, Record, ToolCall, now};
+use super::state::{Event, IllegalEvent, State};
+use exuvia_runtime::{Kept, Stream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Most calls of tools that one execution lists; further ones are counted.
+const MOST_CALLS: usize = 200;
+
+pub(crate) struct Live {
+    id: Id,
+    grant: String,
+    /// Stops it, whatever it is doing.
+    pub(crate) cancel: CancellationToken,
+    inner: Mutex<Inner>,
+    /// Counts the changes of output and state.
+    changes: watch::Sender<u64>,
+}
+
+struct Inner {
+    record: Record,
+    stdout: Kept,
+    stderr: Kept,
+    tool_calls: Vec<ToolCall>,
+    calls: u64,
+    given: Option<Arc<Given>>,
+}
+
+/// How far a client has read of either stream, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) stdout: u64,
+    pub(crate) stderr: u64,
+}
+
+impl Cursor {
+    /// Reads the text that a client was given.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (stdout, stderr) = text.split_once('.')?;
+        Some(Self { stdout: stdout.parse().ok()?, stderr: stderr.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.stdout, self.stderr)
+    }
+}
+
+/// What was printed after a [`Cursor`], and where to read on.
+#[derive(Debug, Default)]
+pub(crate) struct Printed {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) next: Cursor,
+}
+
+impl Live {
+    /// `output`: bytes kept of each stream.
+    pub(crate) fn new(record: Record, output: usize) -> Self {
+        Self {
+            id: record.id,
+            grant: record.grant.clone(),
+            cancel: CancellationToken::new(),
+            inner: Mutex::new(Inner {
+                record,
+                stdout: Kept::new(output),
+                stderr: Kept::new(output),
+                tool_calls: Vec::new(),
+                calls: 0,
+                given: None,
+            }),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.id
+    }
+
+    pub(crate) fn grant(&self) -> &str {
+        &self.grant
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.lock().record.state
+    }
+
+    pub(crate) fn record(&self) -> Record {
+        self.lock().record.clone()
+    }
+
+    /// The record as it would be after `event`, which has not happened yet.
+    pub(crate) fn after(&self, event: Event) -> Result<Record, IllegalEvent> {
+        let mut record = self.record();
+        record.state = record.state.apply(event)?;
+        match event {
+            Event::Started => record.started = Some(now()),
+            Event::Ended(_) => record.ended = Some(now()),
+            Event::Restarted => {}
+        }
+        Ok(record)
+    }
+
+    /// Makes `record`, which has been stored, what everybody sees; with what the execution gave, if it has ended.
+    pub(crate) fn set(&self, record: Record, given: Option<Arc<Given>>) {
+        let mut inner = self.lock();
+        inner.record = record;
+        inner.given = given;
+        drop(inner);
+        self.changed();
+    }
+
+    pub(crate) fn given(&self) -> Option<Arc<Given>> {
+        self.lock().given.clone()
+    }
+
+    pub(crate) fn print(&self, stream: Stream, bytes: &[u8]) {
+        let mut inner = self.lock();
+        match stream {
+            Stream::Stdout => inner.stdout.push(bytes),
+            Stream::Stderr => inner.stderr.push(bytes),
+        }
+        drop(inner);
+        self.changed();
+    }
+
+    pub(crate) fn called(&self, call: ToolCall) {
+        let mut inner = self.lock();
+        inner.calls += 1;
+        if inner.tool_calls.len() < MOST_CALLS {
+            inner.tool_calls.push(call);
+        }
+    }
+
+    /// Adds to `given` what was seen from here: output and calls.
+    pub(crate) fn fill(&self, given: &mut Given) {
+        let inner = self.lock();
+        given.stdout = inner.stdout.to_text();
+        given.stderr = inner.stderr.to_text();
+        given.truncated = inner.stdout.cut() + inner.stderr.cut() > 0;
+        given.written = [inner.stdout.written(), inner.stderr.written()];
+        given.tool_calls.clone_from(&inner.tool_calls);
+        given.calls = inner.calls;
+    }
+
+    pub(crate) fn printed(&self, since: Cursor) -> Printed {
+        let inner = self.lock();
+        let text = |kept: &Kept, position| String::from_utf8_lossy(&kept.since(position)).into_owned();
+        Printed {
+            stdout: text(&inner.stdout, since.stdout),
+            stderr: text(&inner.stderr, since.stderr),
+            next: Cursor { stdout: inner.stdout.written(), stderr: inner.stderr.written() },
+        }
+    }
+
+    /// The last line that it printed, for a progress message.
+    pub(crate) fn last_line(&self) -> Option<String> {
+        let text = self.lock().stdout.to_text();
+        let line = text.trim_end().lines().next_back()?.trim_end();
+        (!line.is_empty()).then(|| line.chars().take(200).collect())
+    }
+
+    /// What tells of each change from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Waits for its end, but not longer than `most`.
+    pub(crate) async fn ended_within(&self, most: Duration) {
+        // Time passing is as good an end of this wait.
+        let _ = tokio::time::timeout(most, self.ended()).await;
+    }
+
+    pub(crate) async fn ended(&self) {
+        let mut changes = self.watch();
+        while !self.state().is_final() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

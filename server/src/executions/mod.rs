@@ -1,0 +1,233 @@
+//! Executions: from a request to a record that says how it ended.
+//!
+//! [`Executor`] is the only place that moves an execution between states. Each event is stored, then acted on.
+
+mod guests;
+mod host;
+mod id;
+mod keep;
+mod live;
+mod outputs;
+mod prune;
+mod record;
+mod request;
+mod run;
+mod state;
+mod tools;
+mod view;
+
+pub(crate) use id::Id;
+pub(crate) use keep::Keep;
+pub(crate) use live::{Cursor, Live};
+pub(crate) use outputs::nearest;
+use record::{Given, Record};
+pub(crate) use request::{Reach, Request, seed};
+pub(crate) use state::State;
+pub(crate) use tools::{Answer, Answering, Caller, Tools};
+pub(crate) use view::{Status, Summary};
+
+use self::guests::Guests;
+use self::record::{Failure, now};
+use crate::store;
+use exuvia_runtime::{Limits, Sandbox};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore};
+use tracing::info;
+
+/// How many executions there may be, and what one may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Most executions under way at once.
+    pub(crate) at_once: usize,
+    /// Most executions that wait for their turn.
+    pub(crate) queue: usize,
+    /// Threads that programs run on.
+    pub(crate) threads: usize,
+    /// What one execution may use; its wall time is set by each request.
+    pub(crate) limits: Limits,
+    /// Executions older than this are removed.
+    pub(crate) keep_for: Duration,
+    /// The oldest executions above this number are removed.
+    pub(crate) keep_most: usize,
+}
+
+/// Runs what is asked for. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Executor(Arc<Inner>);
+
+struct Inner {
+    sandbox: Sandbox,
+    keep: Keep,
+    tools: Arc<dyn Tools>,
+    settings: Settings,
+    guests: Guests,
+    server: Handle,
+    turns: Semaphore,
+    queued: AtomicUsize,
+    live: Mutex<HashMap<Id, Arc<Live>>>,
+    /// Wakes the task that makes the records of sync executions durable.
+    soon: Notify,
+    stopping: AtomicBool,
+}
+
+/// How a client waits, and so what must be on the disk before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// For the end. The record follows the answer within 100 ms.
+    ForEnd,
+    /// Not at all. The record is on the disk before the id is given.
+    Not,
+}
+
+/// Why an execution was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("{waiting} executions wait for their turn already, which is the most: try again in a few seconds")]
+    Full { waiting: usize },
+    #[error("the server is stopping: try again when it has started anew")]
+    Stopping,
+    #[error("the execution could not be kept: {0}")]
+    Store(#[from] store::Error),
+}
+
+impl Executor {
+    /// Starts the threads for programs, and whatever an earlier process left in the queue.
+    pub(crate) fn start(sandbox: Sandbox, keep: Keep, tools: Arc<dyn Tools>, settings: Settings) -> Result<Self, Error> {
+        let guests = Guests::start(settings.threads).map_err(Error::Threads)?;
+        let executor = Self(Arc::new(Inner {
+            turns: Semaphore::new(settings.at_once),
+            sandbox,
+            keep,
+            tools,
+            settings,
+            guests,
+            server: Handle::current(),
+            queued: AtomicUsize::new(0),
+            live: Mutex::default(),
+            soon: Notify::new(),
+            stopping: AtomicBool::new(false),
+        }));
+        executor.recover()?;
+        prune::start(&executor.0);
+        Ok(executor)
+    }
+
+    /// Accepts an execution; it runs whether anybody waits for it or not.
+    pub(crate) async fn submit(&self, grant: &str, request: Request, wait: Wait) -> Result<Arc<Live>, Refused> {
+        let inner = &self.0;
+        if inner.stopping.load(Ordering::Relaxed) {
+            return Err(Refused::Stopping);
+        }
+        let waiting = inner.queued.load(Ordering::Relaxed);
+        if waiting >= inner.settings.queue {
+            return Err(Refused::Full { waiting });
+        }
+        let record = Record {
+            id: Id::new(),
+            grant: grant.to_owned(),
+            name: request.name.clone(),
+            description: request.description.clone(),
+            state: State::Queued,
+            submitted: now(),
+            started: None,
+            ended: None,
+        };
+        if wait == Wait::Not {
+            inner.keep.begin(&record, &request)?;
+            inner.keep.durable().await?;
+        }
+        info!(execution = %record.id, grant, "submitted");
+        Ok(inner.enqueue(record, request, wait))
+    }
+
+    /// An execution that this process holds.
+    pub(crate) fn live(&self, id: Id) -> Option<Arc<Live>> {
+        self.0.lock().get(&id).cloned()
+    }
+
+    /// Executions under way, those that wait for their turn included.
+    pub(crate) fn under_way(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    pub(crate) fn keep(&self) -> &Keep {
+        &self.0.keep
+    }
+
+    /// Accepts nothing more, waits for what is running, and interrupts what is still there after `grace`. What had not
+    /// begun stays in the queue for the next process.
+    pub(crate) async fn stop(&self, grace: Duration) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+        let all: Vec<_> = self.0.lock().values().cloned().collect();
+        let running = || all.iter().filter(|live| live.state() == State::Running);
+        let _ = tokio::time::timeout(grace, async {
+            for live in running() {
+                live.ended().await;
+            }
+        })
+        .await;
+        all.iter().for_each(|live| live.cancel.cancel());
+        for live in running() {
+            live.ended_within(grace.max(Duration::from_secs(1))).await;
+        }
+        if let Err(error) = self.0.keep.durable().await {
+            tracing::error!(%error, "could not make the last records durable");
+        }
+    }
+
+    fn recover(&self) -> Result<(), Error> {
+        let inner = &self.0;
+        for id in inner.keep.unfinished()? {
+            let Some(record) = inner.keep.record(id)? else { continue };
+            let live = Live::new(record, 0);
+            let record = live.after(state::Event::Restarted)?;
+            match (record.state, inner.keep.request(id)?) {
+                (State::Queued, Some(request)) => {
+                    inner.enqueue(record, request, Wait::Not);
+                }
+                _ => inner.interrupted(record)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn enqueue(self: &Arc<Self>, record: Record, request: Request, wait: Wait) -> Arc<Live> {
+        let live = Arc::new(Live::new(record, self.settings.limits.output));
+        self.lock().insert(live.id(), Arc::clone(&live));
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        if let Some(guests) = self.guests.handle() {
+            guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, wait));
+        }
+        live
+    }
+
+    /// Ends what a process that is gone had begun.
+    fn interrupted(&self, mut record: Record) -> Result<(), store::Error> {
+        record.ended = Some(now());
+        record.state = State::Failed;
+        info!(execution = %record.id, "interrupted by the end of an earlier process");
+        let given = Given::failed(Failure::new("Interrupted", run::INTERRUPTED));
+        self.keep.end(&record, &given, None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Arc<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why no execution can be run at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("could not start the threads for programs")]
+    Threads(#[source] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("a record in the data folder makes no sense")]
+    State(#[from] state::IllegalEvent),
+}

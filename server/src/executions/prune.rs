@@ -1,0 +1,64 @@
+//! What goes on in the background: making records durable, and removing those that are too old or too many.
+
+use super::{Inner, now};
+use crate::store::Error;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tracing::{error, info};
+
+/// Between the answer to a sync client and its record on the disk, at most twice this.
+const SOON: Duration = Duration::from_millis(50);
+/// Between two looks at what is too old.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+pub(super) fn start(inner: &Arc<Inner>) {
+    inner.server.spawn(write_soon(Arc::downgrade(inner)));
+    inner.server.spawn(prune(Arc::downgrade(inner)));
+}
+
+async fn write_soon(inner: Weak<Inner>) {
+    while let Some(inner) = inner.upgrade() {
+        let asked = tokio::time::timeout(PRUNE_EVERY, inner.soon.notified()).await.is_ok();
+        if asked {
+            tokio::time::sleep(SOON).await;
+            if let Err(error) = inner.keep.durable().await {
+                error!(%error, "could not make records durable");
+            }
+        }
+    }
+}
+
+async fn prune(inner: Weak<Inner>) {
+    while let Some(strong) = inner.upgrade() {
+        let pruned = tokio::task::spawn_blocking(move || pruned(&strong)).await;
+        match pruned {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => info!(count, "removed old executions"),
+            Ok(Err(error)) => error!(%error, "could not remove old executions"),
+            Err(error) => error!(%error, "the removal of old executions failed"),
+        }
+        tokio::time::sleep(PRUNE_EVERY).await;
+    }
+}
+
+/// Removes what is too old or too much, the oldest first; nothing that has not ended.
+fn pruned(inner: &Inner) -> Result<usize, Error> {
+    let all = inner.keep.all()?;
+    let keep_for = u64::try_from(inner.settings.keep_for.as_millis()).unwrap_or(u64::MAX);
+    let oldest = now().saturating_sub(keep_for);
+    let mut surplus = all.len().saturating_sub(inner.settings.keep_most);
+    let mut removed = 0;
+    for id in all {
+        let Some(record) = inner.keep.record(id)? else { continue };
+        let too_old = record.submitted < oldest;
+        if !too_old && surplus == 0 {
+            break;
+        }
+        surplus = surplus.saturating_sub(1);
+        if record.state.is_final() {
+            inner.keep.remove(&record)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,154 @@
+//! One execution, from its turn to its end.
+
+use super::host::Reaching;
+use super::live::Live;
+use super::record::{Failure, Given};
+use super::request::Request;
+use super::state::{Ending, Event, State};
+use super::tools::Caller;
+use super::{Inner, Wait};
+use exuvia_runtime::{Isolated, Limit, Limits, Outcome, Program};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tracing::{error, info};
+
+/// A sync execution that is over sooner is written once, at its end.
+const WRITTEN_AFTER: Duration = Duration::from_millis(50);
+/// A wall limit for those that have none.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+pub(super) const INTERRUPTED: &str = "the server stopped while this was running, and what it had done by then is not \
+     known: look at what it was to change, then submit it again";
+
+pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, wait: Wait) {
+    let turn = tokio::select! {
+        biased;
+        () = live.cancel.cancelled() => None,
+        turn = inner.turns.acquire() => turn.ok(),
+    };
+    inner.queued.fetch_sub(1, Ordering::Relaxed);
+    let mut written = wait == Wait::Not;
+    if turn.is_none() && written && inner.stopping.load(Ordering::Relaxed) {
+        // It is in the store, and the next process begins with it.
+        return;
+    }
+    let (given, ending) = match turn {
+        None => (Given::failed((&Limit::Cancelled).into()), Ending::Cancelled),
+        Some(_) => match started(&inner, &live, written).await {
+            Ok(()) => ran(&inner, &live, &request, &mut written).await,
+            Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
+        },
+    };
+    ended(&inner, &live, given, ending, (!written).then_some(&request)).await;
+    inner.lock().remove(&live.id());
+}
+
+/// Stores that it begins, before anything of it can happen.
+async fn started(inner: &Inner, live: &Live, written: bool) -> Result<(), String> {
+    let record = live.after(Event::Started).map_err(|error| error.to_string())?;
+    if written {
+        inner.keep.update(&record).map_err(|error| error.to_string())?;
+        inner.keep.durable().await.map_err(|error| error.to_string())?;
+    }
+    live.set(record, None);
+    Ok(())
+}
+
+async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request, written: &mut bool) -> (Given, Ending) {
+    let program = program(request);
+    let wall = request.wall.unwrap_or(FOR_EVER);
+    // What is kept of the output is in `live`.
+    let limits = Limits { wall, cpu: wall, output: 0, ..inner.settings.limits.clone() };
+    let host = Reaching {
+        live: Arc::clone(live),
+        caller: Caller { grant: live.grant().to_owned(), execution: live.id(), reach: request.reach.clone() },
+        tools: Arc::clone(&inner.tools),
+        server: inner.server.clone(),
+        clocks: Isolated::default(),
+    };
+    let mut running = std::pin::pin!(inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()));
+    let outcome = if *written {
+        running.await
+    } else {
+        tokio::select! {
+            biased;
+            outcome = &mut running => outcome,
+            () = tokio::time::sleep(WRITTEN_AFTER) => {
+                *written = write_meanwhile(inner, live, request);
+                running.await
+            }
+        }
+    };
+    match outcome {
+        Ok(outcome) => {
+            let ending = ending(&outcome, inner.stopping.load(Ordering::Relaxed));
+            let mut given = Given::from_outcome(outcome, request);
+            if ending == Ending::Failed && given.error.as_ref().is_some_and(|error| error.kind == "Cancelled") {
+                given.error = Some(Failure::new("Interrupted", INTERRUPTED));
+            }
+            if ending == Ending::Finished && given.error.is_some() {
+                return (given, Ending::Failed);
+            }
+            (given, ending)
+        }
+        Err(failed) => {
+            error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
+            (Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed)
+        }
+    }
+}
+
+/// Writes a sync execution that takes longer. Whether it is in the store now.
+fn write_meanwhile(inner: &Inner, live: &Live, request: &Request) -> bool {
+    match inner.keep.begin(&live.record(), request) {
+        Ok(()) => {
+            inner.soon.notify_one();
+            true
+        }
+        Err(error) => {
+            error!(execution = %live.id(), %error, "could not write an execution under way");
+            false
+        }
+    }
+}
+
+fn program(request: &Request) -> Program {
+    Program {
+        source: request.script.clone(),
+        inputs: request.inputs.clone(),
+        outputs: request.outputs.keys().cloned().collect(),
+        seed: request.seed,
+        ..Program::default()
+    }
+}
+
+fn ending(outcome: &Outcome, stopping: bool) -> Ending {
+    match outcome {
+        Outcome::Finished(_) => Ending::Finished,
+        Outcome::Stopped(_, Limit::Cancelled) if !stopping => Ending::Cancelled,
+        Outcome::Stopped(_, Limit::Wall) => Ending::TimedOut,
+        Outcome::Raised(..) | Outcome::Stopped(..) => Ending::Failed,
+    }
+}
+
+/// Stores the end, then shows it. `request` is given when nothing of this execution has been stored before.
+async fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<&Request>) {
+    live.fill(&mut given);
+    let record = match live.after(Event::Ended(ending)) {
+        Ok(record) => record,
+        Err(error) => {
+            error!(execution = %live.id(), %error, "an execution ended twice");
+            return;
+        }
+    };
+    if let Err(error) = inner.keep.end(&record, &given, request) {
+        error!(execution = %live.id(), %error, "could not keep the end of an execution");
+        given.warnings.push(format!("this result is not kept: {error}"));
+    }
+    let (state, wall_ms) = (record.state, given.usage.wall_ms);
+    debug_assert_ne!(state, State::Running);
+    live.set(record, Some(Arc::new(given)));
+    inner.soon.notify_one();
+    info!(execution = %live.id(), %state, wall_ms, "ended");
+}

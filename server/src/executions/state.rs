@@ -1,0 +1,133 @@
+//! The states of an execution, and the only function that moves one to another.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Where an execution is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// Accepted, and waiting for its turn. Clients know it as `pending`.
+    #[serde(rename = "pending")]
+    Queued,
+    Running,
+    /// The program ran to its end.
+    Completed,
+    /// The program raised, a limit other than time stopped it, or the server could not go on with it.
+    Failed,
+    Cancelled,
+    /// It ran longer than its time limit.
+    TimedOut,
+}
+
+impl State {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::TimedOut];
+
+    /// Whether nothing more can happen to it.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// The state after `event`.
+    pub(crate) fn apply(self, event: Event) -> Result<Self, IllegalEvent> {
+        match (self, event) {
+            (Self::Queued, Event::Started) => Ok(Self::Running),
+            // Nothing of it has happened yet, so a new process may begin with it.
+            (Self::Queued, Event::Restarted) => Ok(Self::Queued),
+            (Self::Running, Event::Restarted) => Ok(Self::Failed),
+            (Self::Queued | Self::Running, Event::Ended(ending)) => Ok(match ending {
+                Ending::Finished => Self::Completed,
+                Ending::Failed => Self::Failed,
+                Ending::Cancelled => Self::Cancelled,
+                Ending::TimedOut => Self::TimedOut,
+            }),
+            (state, event) => Err(IllegalEvent { state, event }),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What happens to an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Its turn has come.
+    Started,
+    Ended(Ending),
+    /// The process that held it is gone, and a new one has found its record.
+    Restarted,
+}
+
+/// How an execution ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Finished,
+    Failed,
+    Cancelled,
+    TimedOut,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{event:?} cannot happen to an execution that is {state}")]
+pub(crate) struct IllegalEvent {
+    state: State,
+    event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: [Event; 6] = [
+        Event::Started,
+        Event::Restarted,
+        Event::Ended(Ending::Finished),
+        Event::Ended(Ending::Failed),
+        Event::Ended(Ending::Cancelled),
+        Event::Ended(Ending::TimedOut),
+    ];
+
+    #[test]
+    fn nothing_happens_after_the_end() {
+        for state in State::ALL.into_iter().filter(|state| state.is_final()) {
+            for event in EVENTS {
+                assert_eq!(state.apply(event), Err(IllegalEvent { state, event }));
+            }
+        }
+    }
+
+    #[test]
+    fn what_had_begun_when_the_process_died_is_not_begun_again() {
+        assert_eq!(State::Queued.apply(Event::Restarted), Ok(State::Queued));
+        assert_eq!(State::Running.apply(Event::Restarted), Ok(State::Failed));
+        assert!(State::Running.apply(Event::Started).is_err());
+    }
+
+    #[test]
+    fn names_are_those_of_the_records() {
+        for state in State::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+            assert_eq!(State::from_name(state.name()), Some(state));
+        }
+    }
+}

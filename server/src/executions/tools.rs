@@ -1,0 +1,85 @@
+//! What a script may ask of the world: calls of tools. The runtime carries the messages, `calls` does them.
+
+use super::id::Id;
+use super::request::Reach;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::pin::Pin;
+
+/// On whose behalf a tool is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) grant: String,
+    pub(crate) execution: Id,
+    pub(crate) reach: Reach,
+}
+
+/// A message from the guest (`python-wasm/guest/ABI.md`).
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Ask {
+    /// Call a tool.
+    Call {
+        name: String,
+        #[serde(default)]
+        positional: Vec<Value>,
+        #[serde(default)]
+        args: Map<String, Value>,
+    },
+    /// What a tool takes and gives.
+    Describe { name: String },
+}
+
+/// What the guest gets.
+pub(crate) enum Answer {
+    /// A value.
+    Value(Value),
+    /// A text that Python reads as JSON if it is that.
+    Text(String),
+    Error(Refusal),
+}
+
+/// An error that the program can catch: `kind` is the name of its type in Python.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Refusal {
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) message: String,
+}
+
+impl Answer {
+    pub(crate) fn error(kind: &'static str, message: impl Into<String>) -> Self {
+        Self::Error(Refusal { kind, message: message.into() })
+    }
+
+    /// The answer message of `guest/ABI.md`.
+    pub(crate) fn to_message(&self) -> Vec<u8> {
+        let message = match self {
+            Self::Value(value) => serde_json::to_vec(&One { key: "ok", value }),
+            Self::Text(text) => serde_json::to_vec(&One { key: "text", value: text }),
+            Self::Error(refusal) => serde_json::to_vec(&One { key: "error", value: refusal }),
+        };
+        message.unwrap_or_else(|_| br#"{"error":{"type":"ToolError","message":"the answer has no form in JSON"}}"#.into())
+    }
+}
+
+/// An object of one field.
+struct One<'a, T> {
+    key: &'static str,
+    value: &'a T,
+}
+
+impl<T: serde::Serialize> serde::Serialize for One<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(self.key, self.value)])
+    }
+}
+
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Whoever does the calls.
+pub(crate) trait Tools: Send + Sync {
+    fn call(&self, caller: &Caller, name: String, positional: Vec<Value>, named: Map<String, Value>) -> Answering;
+
+    fn describe(&self, caller: &Caller, name: &str) -> Answer;
+}

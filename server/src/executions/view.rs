@@ -1,0 +1,183 @@
+//! Executions as clients see them: the same JSON over MCP and REST.
+
+use super::live::{Cursor, Live, Printed};
+use super::record::{Failure, Given, Numbers, Record, ToolCall};
+use super::{Executor, Id, State};
+use crate::store;
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// One execution in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) execution_uuid: Id,
+    pub(crate) status: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    pub(crate) submitted_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_at: Option<String>,
+}
+
+impl From<Record> for Summary {
+    fn from(record: Record) -> Self {
+        Self {
+            execution_uuid: record.id,
+            status: record.state,
+            name: record.name,
+            description: record.description,
+            submitted_at: time(record.submitted),
+            started_at: record.started.map(time),
+            ended_at: record.ended.map(time),
+        }
+    }
+}
+
+/// One execution whole: where it is, and what it gave so far.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// Null while it is under way.
+    pub(crate) success: Option<bool>,
+    #[serde(flatten)]
+    pub(crate) summary: Summary,
+    pub(crate) result: Option<Box<RawValue>>,
+    pub(crate) output_vars: IndexMap<String, Box<RawValue>>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// Give it as `since` to read on from here.
+    pub(crate) next: String,
+    pub(crate) error: Option<Failure>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) tool_calls: Vec<ToolCall>,
+    pub(crate) artifacts: [(); 0],
+    pub(crate) usage: Usage,
+    pub(crate) truncated: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Usage {
+    #[serde(flatten)]
+    numbers: Numbers,
+    tool_calls: u64,
+    egress_bytes: u64,
+}
+
+impl Status {
+    /// Of an execution that this process holds.
+    pub(crate) fn of_live(live: &Live, since: Cursor) -> Self {
+        match live.given() {
+            Some(given) => Self::ended(live.record(), &given, since, || live.printed(since)),
+            None => Self::under_way(live.record(), live.printed(since)),
+        }
+    }
+
+    fn under_way(record: Record, printed: Printed) -> Self {
+        let given = Given::default();
+        Self::ended(record, &given, Cursor::default(), || printed)
+    }
+
+    fn ended(record: Record, given: &Given, since: Cursor, printed: impl FnOnce() -> Printed) -> Self {
+        let success = record.state.is_final().then_some(record.state == State::Completed);
+        let printed = if since == Cursor::default() && record.state.is_final() { whole(given) } else { printed() };
+        let mut warnings = given.warnings.clone();
+        warnings.extend(given.reprs.iter().map(|path| format!("`{path}` has no form in JSON; its repr is given")));
+        Self {
+            success,
+            summary: record.into(),
+            result: given.result.clone(),
+            output_vars: given.outputs.clone(),
+            stdout: printed.stdout,
+            stderr: printed.stderr,
+            next: printed.next.to_string(),
+            error: given.error.clone(),
+            warnings,
+            tool_calls: given.tool_calls.clone(),
+            artifacts: [],
+            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: 0 },
+            truncated: given.truncated,
+        }
+    }
+}
+
+impl Executor {
+    /// Where the execution `id` of `grant` is. None when there is none, or it is another's.
+    pub(crate) fn status(&self, grant: &str, id: Id, since: Cursor) -> Result<Option<Status>, store::Error> {
+        if let Some(live) = self.find_live(grant, id) {
+            return Ok(Some(Status::of_live(&live, since)));
+        }
+        let Some(record) = self.keep().record(id)?.filter(|record| record.grant == grant) else { return Ok(None) };
+        let given = self.keep().given(id)?.unwrap_or_default();
+        Ok(Some(Status::ended(record, &given, since, || rest(&given, since))))
+    }
+
+    /// An execution of `grant` that this process holds.
+    pub(crate) fn find_live(&self, grant: &str, id: Id) -> Option<Arc<Live>> {
+        self.live(id).filter(|live| live.grant() == grant)
+    }
+
+    /// The newest executions of `grant`, or those before one.
+    pub(crate) fn list(
+        &self,
+        grant: &str,
+        state: Option<State>,
+        before: Option<Id>,
+        most: usize,
+    ) -> Result<Vec<Summary>, store::Error> {
+        let is_wanted = |record: &Record| state.is_none_or(|state| record.state == state);
+        let mut records: Vec<Record> = self.live_records(grant, before).into_iter().filter(&is_wanted).collect();
+        let mut before = before;
+        while records.len() < most {
+            let page = self.keep().of_grant(grant, before, most.max(100))?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            // What is under way is newer in memory than in the store.
+            records.extend(page.into_iter().filter(&is_wanted).filter(|record| self.live(record.id).is_none()));
+        }
+        records.sort_by(|one, other| other.id.cmp(&one.id));
+        records.truncate(most);
+        Ok(records.into_iter().map(Summary::from).collect())
+    }
+
+    fn live_records(&self, grant: &str, before: Option<Id>) -> Vec<Record> {
+        let live = self.0.lock();
+        let own = live.values().filter(|live| live.grant() == grant);
+        own.filter(|live| before.is_none_or(|before| live.id() < before)).map(|live| live.record()).collect()
+    }
+}
+
+fn whole(given: &Given) -> Printed {
+    let [stdout, stderr] = given.written;
+    Printed { stdout: given.stdout.clone(), stderr: given.stderr.clone(), next: Cursor { stdout, stderr } }
+}
+
+/// What a finished execution printed after `since`. Where something was cut, positions in the text are not those of
+/// what was printed, and all of it is given unless the client has read to the end.
+fn rest(given: &Given, since: Cursor) -> Printed {
+    let [stdout, stderr] = given.written;
+    let text = |text: &str, written: u64, since: u64| -> String {
+        if since >= written {
+            return String::new();
+        }
+        let position = usize::try_from(since).unwrap_or(usize::MAX);
+        let is_whole = text.len() as u64 == written;
+        text.get(position..).filter(|_| is_whole).unwrap_or(text).to_owned()
+    };
+    Printed {
+        stdout: text(&given.stdout, stdout, since.stdout),
+        stderr: text(&given.stderr, stderr, since.stderr),
+        next: Cursor { stdout, stderr },
+    }
+}
+
+/// RFC 3339, in UTC.
+fn time(milliseconds: u64) -> String {
+    let time: SystemTime = UNIX_EPOCH + std::time::Duration::from_millis(milliseconds);
+    humantime::format_rfc3339_millis(time).to_string()
+}

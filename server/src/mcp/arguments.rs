@@ -1,0 +1,226 @@
+//! The arguments of the tools that take code, checked: each error says what to do.
+
+use crate::executions::{Reach, Request, seed};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// Seconds that `executeCode` may take: what clients wait for.
+const SHORTEST: f64 = 30.0;
+const LONGEST: f64 = 300.0;
+/// A longer limit is as good as none.
+const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
+/// Names that every program has already.
+const TAKEN: [&str; 1] = ["input_vars"];
+
+/// Packages that every program has, by the names that PyPI knows them by, in lower case.
+const BUILT_IN: [&str; 14] = [
+    "numpy", "pandas", "httpx", "requests", "pyyaml", "python-dateutil", "pytz", "tzdata", "jinja2", "tabulate",
+    "openpyxl", "beautifulsoup4", "urllib3", "datagen-python-sdk",
+];
+
+/// What `executeCode` and `asyncExecuteCode` take.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CodeArguments {
+    pub(crate) script: Option<String>,
+    /// An early name of `script`.
+    pub(crate) code: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) session_id: Option<String>,
+    pub(crate) input_vars: Option<Map<String, Value>>,
+    pub(crate) output_vars: Option<Value>,
+    pub(crate) required_tools: Option<Vec<String>>,
+    pub(crate) additional_imports: Option<Vec<String>>,
+    pub(crate) local: Option<bool>,
+    pub(crate) mcp_server_names: Option<Vec<String>>,
+    pub(crate) timeout: Option<f64>,
+    pub(crate) required_secrets: Option<Vec<String>>,
+}
+
+/// Which of the two tools it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Sync,
+    Async,
+}
+
+/// Reads a tool's arguments into `T`; the error names the field.
+pub(super) fn read<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, String> {
+    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner().to_string();
+        if path == "." { error } else { format!("`{path}`: {error}") }
+    })
+}
+
+/// The request that the arguments ask for.
+pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String> {
+    let script = arguments.script.or(arguments.code).unwrap_or_default();
+    if script.trim().is_empty() {
+        return Err("`script` is missing or empty: give the Python code to run".into());
+    }
+    if let Some(secret) = arguments.required_secrets.iter().flatten().next() {
+        return Err(format!("there is no secret `{secret}`: `getUserSecrets` lists those that exist"));
+    }
+    for package in arguments.additional_imports.iter().flatten() {
+        check_package(package)?;
+    }
+    Ok(Request {
+        script,
+        name: arguments.name,
+        description: arguments.description,
+        inputs: inputs(arguments.input_vars.unwrap_or_default())?,
+        outputs: outputs(arguments.output_vars.unwrap_or_default())?,
+        reach: Reach {
+            servers: arguments.mcp_server_names.unwrap_or_default(),
+            tools: arguments.required_tools.unwrap_or_default(),
+        },
+        wall: wall(arguments.timeout, way)?,
+        seed: seed().map_err(|error| format!("no random numbers can be had from the system: {error}"))?,
+    })
+}
+
+fn wall(timeout: Option<f64>, way: Way) -> Result<Option<Duration>, String> {
+    let seconds = match (timeout, way) {
+        (None, Way::Sync) => LONGEST,
+        (None, Way::Async) => return Ok(None),
+        (Some(seconds), Way::Sync) if !(SHORTEST..=LONGEST).contains(&seconds) => {
+            return Err(format!(
+                "`timeout` is {seconds}: give {SHORTEST} to {LONGEST} seconds, or use asyncExecuteCode for longer work"
+            ));
+        }
+        (Some(seconds), Way::Async) if seconds.is_nan() || seconds <= 0.0 => {
+            return Err(format!("`timeout` is {seconds}: give a number of seconds above 0, or leave it out"));
+        }
+        (Some(seconds), _) => seconds,
+    };
+    Ok(Some(Duration::from_secs_f64(seconds.min(CENTURY))))
+}
+
+fn inputs(given: Map<String, Value>) -> Result<IndexMap<String, Box<RawValue>>, String> {
+    given
+        .into_iter()
+        .map(|(name, value)| {
+            check_name("input_vars", &name)?;
+            let value = to_raw_value(&value).map_err(|error| format!("`input_vars.{name}`: {error}"))?;
+            Ok((name, value))
+        })
+        .collect()
+}
+
+/// Names and types, from an object or a list.
+fn outputs(given: Value) -> Result<IndexMap<String, Option<String>>, String> {
+    let pairs: Vec<(String, Option<String>)> = match given {
+        Value::Null => Vec::new(),
+        Value::Array(names) => {
+            let names = names.into_iter().map(|name| match name {
+                Value::String(name) => Ok((name, None)),
+                other => Err(format!("`output_vars` lists {other}: give names, as in [\"total\"]")),
+            });
+            names.collect::<Result<_, _>>()?
+        }
+        Value::Object(types) => types.into_iter().map(|(name, kind)| (name, type_name(&kind))).collect(),
+        other => {
+            return Err(format!(
+                "`output_vars` is {other}: give names and types, as in {{\"total\": \"int\"}}, or a list of names"
+            ));
+        }
+    };
+    for (name, _) in &pairs {
+        check_name("output_vars", name)?;
+    }
+    Ok(pairs.into_iter().collect())
+}
+
+/// A type as people write it: `"int"`, or `{"type": "integer"}`.
+fn type_name(kind: &Value) -> Option<String> {
+    kind.as_str().or_else(|| kind.get("type")?.as_str()).map(str::to_owned)
+}
+
+fn check_package(package: &str) -> Result<(), String> {
+    let name = package.split(['=', '<', '>', '!', '~', '[', ' ']).next().unwrap_or_default();
+    let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
+    if BUILT_IN.contains(&name.as_str()) {
+        return Ok(());
+    }
+    Err(format!(
+        "`additional_imports` has `{package}`, which is not built in. Built in are {}. The standard library needs no entry",
+        BUILT_IN.join(", ")
+    ))
+}
+
+fn check_name(field: &str, name: &str) -> Result<(), String> {
+    let mut characters = name.chars();
+    let starts = characters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
+    if !starts || !characters.all(|character| character.is_alphanumeric() || character == '_') {
+        return Err(format!("`{field}` has `{name}`, which is not a Python variable name"));
+    }
+    if TAKEN.contains(&name) || (name.starts_with("__") && name.ends_with("__")) {
+        return Err(format!("`{field}` has `{name}`, which Python uses itself: choose another name"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(arguments: Value, way: Way) -> Result<Request, String> {
+        let Value::Object(arguments) = arguments else { panic!("not an object") };
+        code(read(arguments)?, way)
+    }
+
+    #[track_caller]
+    fn refused(arguments: Value, expected: &str) {
+        assert_eq!(request(arguments, Way::Sync).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn every_bad_argument_says_what_to_do() {
+        refused(json!({}), "`script` is missing or empty: give the Python code to run");
+        refused(json!({"script": "1", "timeout": 10}),
+            "`timeout` is 10: give 30 to 300 seconds, or use asyncExecuteCode for longer work");
+        refused(json!({"script": 3}), "`script`: invalid type: integer `3`, expected a string");
+        refused(json!({"script": "1", "required_tools": "x"}),
+            "`required_tools`: invalid type: string \"x\", expected a sequence");
+        refused(json!({"script": "1", "input_vars": {"2x": 1}}),
+            "`input_vars` has `2x`, which is not a Python variable name");
+        refused(json!({"script": "1", "input_vars": {"__name__": 1}}),
+            "`input_vars` has `__name__`, which Python uses itself: choose another name");
+        refused(json!({"script": "1", "output_vars": 3}),
+            "`output_vars` is 3: give names and types, as in {\"total\": \"int\"}, or a list of names");
+        assert!(request(json!({"script": "1", "additional_imports": ["Pandas>=2", "python_dateutil"]}), Way::Sync).is_ok());
+        let error = request(json!({"script": "1", "additional_imports": ["polars"]}), Way::Sync).unwrap_err();
+        assert!(error.starts_with("`additional_imports` has `polars`, which is not built in. Built in are numpy"), "{error}");
+        refused(json!({"script": "1", "required_secrets": ["KEY"]}),
+            "there is no secret `KEY`: `getUserSecrets` lists those that exist");
+        let error = request(json!({"scrip": "1"}), Way::Sync).unwrap_err();
+        assert!(error.starts_with("`scrip`: unknown field `scrip`, expected one of `script`, `code`"), "{error}");
+    }
+
+    #[test]
+    fn a_job_may_take_as_long_as_it_likes() {
+        assert_eq!(request(json!({"script": "1"}), Way::Async).unwrap().wall, None);
+        assert_eq!(request(json!({"code": "1"}), Way::Sync).unwrap().wall, Some(Duration::from_secs(300)));
+        let hour = request(json!({"script": "1", "timeout": 3600}), Way::Async).unwrap();
+        assert_eq!(hour.wall, Some(Duration::from_secs(3600)));
+        assert!(request(json!({"script": "1", "timeout": 0}), Way::Async).is_err());
+        assert!(request(json!({"script": "1", "timeout": 1e300}), Way::Async).is_ok());
+    }
+
+    #[test]
+    fn outputs_are_names_or_names_with_types() {
+        let outputs = |given| request(json!({"script": "1", "output_vars": given}), Way::Sync).unwrap().outputs;
+        assert_eq!(outputs(json!(["b", "a"])).keys().collect::<Vec<_>>(), ["b", "a"]);
+        let typed = outputs(json!({"total": "int", "frame": {"type": "array"}, "any": null}));
+        assert_eq!(typed["total"].as_deref(), Some("int"));
+        assert_eq!(typed["frame"].as_deref(), Some("array"));
+        assert_eq!(typed["any"], None);
+    }
+}

@@ -1,0 +1,131 @@
+//! The tools that run code.
+
+use super::answer::{Answered, failed, structured};
+use super::arguments::{self, CodeArguments, Way, read};
+use super::progress;
+use crate::app::App;
+use crate::executions::{Cursor, Id, State, Status, Wait};
+use rmcp::service::{RequestContext, RoleServer};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// Most seconds that a status call waits.
+const LONGEST_WAIT: f64 = 60.0;
+/// Most executions in one list, and how many without a word.
+const MOST_LISTED: usize = 100;
+const LISTED: usize = 20;
+
+/// Runs a script and waits for its end. When the client leaves, the script is stopped.
+pub(super) async fn execute(
+    app: &App,
+    grant: &str,
+    given: Map<String, Value>,
+    context: &RequestContext<RoleServer>,
+) -> Answered {
+    let request = arguments::code(read::<CodeArguments>(given)?, Way::Sync)?;
+    let live = app.executor.submit(grant, request, Wait::ForEnd).await.map_err(|error| error.to_string())?;
+    let leaving = live.cancel.clone().drop_guard();
+    tokio::select! {
+        () = live.ended() => {}
+        () = context.ct.cancelled() => live.cancel.cancel(),
+        () = progress::report(&live, context) => {}
+    }
+    live.ended().await;
+    drop(leaving.disarm());
+    let status = Status::of_live(&live, Cursor::default());
+    if status.success == Some(true) { structured(&status) } else { failed(&status) }
+}
+
+pub(super) async fn submit(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
+    let request = arguments::code(read::<CodeArguments>(given)?, Way::Async)?;
+    let live = app.executor.submit(grant, request, Wait::Not).await.map_err(|error| error.to_string())?;
+    structured(&json!({
+        "success": true,
+        "execution_uuid": live.id(),
+        "status": live.state(),
+        "message": "Poll checkCodeExecStatus with this execution_uuid; give wait_seconds so that it waits for you.",
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusArguments {
+    execution_uuid: String,
+    wait_seconds: Option<f64>,
+    since: Option<String>,
+}
+
+/// Where an execution is. With `wait_seconds`, the answer comes when it has ended, or after that time.
+pub(super) async fn status(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
+    let StatusArguments { execution_uuid, wait_seconds, since } = read(given)?;
+    let id = id(&execution_uuid)?;
+    let since = match &since {
+        None => Cursor::default(),
+        Some(text) => Cursor::parse(text)
+            .ok_or_else(|| format!("`since` is `{text}`: give the `next` of an earlier status, or leave it out"))?,
+    };
+    let wait = wait_seconds.unwrap_or_default();
+    if !(0.0..=LONGEST_WAIT).contains(&wait) {
+        return Err(format!("`wait_seconds` is {wait}: give 0 to {LONGEST_WAIT} seconds, and call again if it goes on"));
+    }
+    if let Some(live) = app.executor.find_live(grant, id) {
+        live.ended_within(Duration::from_secs_f64(wait)).await;
+        return structured(&Status::of_live(&live, since));
+    }
+    match app.executor.status(grant, id, since) {
+        Ok(Some(status)) => structured(&status),
+        Ok(None) => Err(unknown(id)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelArguments {
+    execution_uuid: String,
+}
+
+pub(super) async fn cancel(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
+    let id = id(&read::<CancelArguments>(given)?.execution_uuid)?;
+    let Some(live) = app.executor.find_live(grant, id) else {
+        return match app.executor.status(grant, id, Cursor::default()) {
+            Ok(Some(status)) => Err(format!("execution `{id}` is over already: it is {}", status.summary.status)),
+            Ok(None) => Err(unknown(id)),
+            Err(error) => Err(error.to_string()),
+        };
+    };
+    live.cancel.cancel();
+    live.ended().await;
+    structured(&json!({ "success": true, "execution_uuid": id, "status": live.state() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListArguments {
+    status: Option<String>,
+    limit: Option<usize>,
+    before: Option<String>,
+}
+
+pub(super) fn list(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
+    let ListArguments { status, limit, before } = read(given)?;
+    let state = status.map(|name| State::from_name(&name).ok_or_else(|| unknown_state(&name))).transpose()?;
+    let limit = limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
+    let before = before.map(|text| id(&text)).transpose()?;
+    let executions = app.executor.list(grant, state, before, limit).map_err(|error| error.to_string())?;
+    structured(&json!({ "executions": executions }))
+}
+
+pub(crate) fn unknown_state(name: &str) -> String {
+    let names: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
+    format!("`status` is `{name}`: it can be {}", names.join(", "))
+}
+
+fn id(text: &str) -> Result<Id, String> {
+    text.trim().parse().map_err(|_| format!("`{text}` is not an execution_uuid: give the one that asyncExecuteCode answered"))
+}
+
+fn unknown(id: Id) -> String {
+    format!("there is no execution `{id}`: it is another's, or was removed because of its age; `listCodeExecs` lists yours")
+}

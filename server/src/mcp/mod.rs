@@ -1,0 +1,47 @@
+//! The MCP face of the server: DataGen's tools by their names, over streamable HTTP and standard input.
+
+mod answer;
+mod arguments;
+mod code;
+mod guide;
+mod handler;
+mod progress;
+mod schema;
+mod tools;
+mod upstream;
+
+pub(crate) use arguments::code as checked_code;
+pub(crate) use arguments::{CodeArguments, Way};
+pub(crate) use code::unknown_state;
+pub(crate) use upstream::parsed;
+
+use crate::app::App;
+use crate::grants::Principal;
+use crate::http::LARGEST_BODY;
+use handler::Handler;
+use rmcp::ServiceExt;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The service behind `/mcp`. Hosts, origins and keys have been checked when it is called.
+pub(crate) fn service(app: App, stop: CancellationToken) -> StreamableHttpService<Handler, NeverSessionManager> {
+    // Sessions would end a silent call after some minutes, and bind a client to one process.
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_max_request_body_bytes(LARGEST_BODY)
+        .with_cancellation_token(stop);
+    let handler = Handler::new(app, None);
+    StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config)
+}
+
+/// Serves whoever started this process, until its input ends.
+pub(crate) async fn serve_stdio(app: App, stop: CancellationToken) -> Result<(), String> {
+    let handler = Handler::new(app, Some(Principal::local()));
+    let service = handler.serve_with_ct(rmcp::transport::stdio(), stop).await.map_err(|error| error.to_string())?;
+    service.waiting().await.map(drop).map_err(|error| error.to_string())
+}

@@ -1,0 +1,240 @@
+//! JSON Schemas of what the tools take and answer.
+
+use serde_json::{Value, json};
+
+pub(super) fn code() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "script": { "type": "string", "description": "The Python code to run." },
+            "name": { "type": "string", "description": "A short name, to find the execution by." },
+            "description": { "type": "string", "description": "What the code does, for whoever reads the log." },
+            "session_id": { "type": "string", "description": "Groups related executions." },
+            "input_vars": { "type": "object", "description": "Variables for the script, as JSON values; each becomes a global.",
+                "additionalProperties": true },
+            "output_vars": { "description": "Variables to read at the end: names with types, {\"total\": \"int\"}, or a list of names.",
+                "anyOf": [{ "type": "object", "additionalProperties": true }, { "type": "array", "items": { "type": "string" } }] },
+            "required_tools": { "type": "array", "items": { "type": "string" },
+                "description": "Tools that the script calls, e.g. [\"mcp_Supabase_list_projects\"]." },
+            "additional_imports": { "type": "array", "items": { "type": "string" },
+                "description": "PyPI packages that the script imports." },
+            "local": { "type": "boolean", "description": "Accepted and without effect: code always runs in this server's sandbox." },
+            "mcp_server_names": { "type": "array", "items": { "type": "string" },
+                "description": "MCP servers whose tools the script calls, e.g. [\"Supabase\"]." },
+            "timeout": { "type": "number", "description": "Seconds after which the script is stopped. executeCode: 30 to 300, default 300. asyncExecuteCode: no limit unless given." },
+            "required_secrets": { "type": "array", "items": { "type": "string" },
+                "description": "Secrets that the script uses, as global variables; getUserSecrets lists them." },
+        },
+        "required": ["script"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn status() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "execution_uuid": { "type": "string", "description": "What asyncExecuteCode answered." },
+            "wait_seconds": { "type": "number", "minimum": 0, "maximum": 60,
+                "description": "Answer when the execution ends, or after so many seconds." },
+            "since": { "type": "string", "description": "The `next` of an earlier answer: only output after it is given." },
+        },
+        "required": ["execution_uuid"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn cancel() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "execution_uuid": { "type": "string", "description": "The execution to stop." } },
+        "required": ["execution_uuid"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn list_executions() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "status": { "type": "string", "enum": states(), "description": "Only executions of this status." },
+            "limit": { "type": "integer", "minimum": 1, "maximum": 100, "description": "Most executions to list; 20 if left out." },
+            "before": { "type": "string", "description": "Only executions submitted before this execution_uuid." },
+        },
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn search() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "query": { "type": "string", "description": "Words for what the tool should do." } },
+        "required": ["query"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn details() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "tool_name": { "type": "string", "description": "A name that searchTools gave." } },
+        "required": ["tool_name"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn list_tools() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "after": { "type": "string", "description": "The `next` of the page before." } },
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn execute_tool() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "tool_alias_name": { "type": "string", "description": "A name that searchTools gave." },
+            "parameters": { "type": "object", "additionalProperties": true, "description": "The tool's arguments, by name." },
+        },
+        "required": ["tool_alias_name"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn nothing() -> Value {
+    json!({ "type": "object", "properties": {}, "additionalProperties": false })
+}
+
+pub(super) fn execution() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "success": { "type": ["boolean", "null"], "description": "Null while the execution is under way." },
+            "execution_uuid": { "type": "string" },
+            "status": { "type": "string", "enum": states() },
+            "name": { "type": "string" },
+            "description": { "type": "string" },
+            "submitted_at": { "type": "string" },
+            "started_at": { "type": "string" },
+            "ended_at": { "type": "string" },
+            "result": { "description": "The value of the script's last expression." },
+            "output_vars": { "type": "object" },
+            "stdout": { "type": "string" },
+            "stderr": { "type": "string" },
+            "next": { "type": "string", "description": "Give it as `since` to read on." },
+            "error": { "anyOf": [{ "type": "null" }, {
+                "type": "object",
+                "properties": {
+                    "type": { "type": "string" },
+                    "message": { "type": "string" },
+                    "traceback": { "type": "string" },
+                    "line": { "type": ["integer", "null"] },
+                },
+                "required": ["type", "message"],
+            }] },
+            "warnings": { "type": "array", "items": { "type": "string" } },
+            "tool_calls": { "type": "array", "items": { "type": "object" } },
+            "artifacts": { "type": "array", "items": { "type": "object" } },
+            "usage": { "type": "object" },
+            "truncated": { "type": "boolean", "description": "Whether some of the output was cut." },
+        },
+        "required": ["success", "execution_uuid", "status", "stdout", "stderr"],
+    })
+}
+
+pub(super) fn submitted() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "success": { "type": "boolean" },
+            "execution_uuid": { "type": "string" },
+            "status": { "type": "string", "enum": states() },
+            "message": { "type": "string" },
+        },
+        "required": ["success", "execution_uuid", "status"],
+    })
+}
+
+pub(super) fn cancelled() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "success": { "type": "boolean" },
+            "execution_uuid": { "type": "string" },
+            "status": { "type": "string", "enum": states() },
+        },
+        "required": ["success", "execution_uuid", "status"],
+    })
+}
+
+pub(super) fn executions() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "executions": { "type": "array", "items": {
+            "type": "object",
+            "properties": { "execution_uuid": { "type": "string" }, "status": { "type": "string", "enum": states() } },
+            "required": ["execution_uuid", "status"],
+        } } },
+        "required": ["executions"],
+    })
+}
+
+pub(super) fn tools() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "tools": { "type": "array", "items": {
+                "type": "object",
+                "properties": {
+                    "name": { "type": "string" },
+                    "server": { "type": "string" },
+                    "description": { "type": ["string", "null"] },
+                },
+                "required": ["name", "server"],
+            } },
+            "next": { "type": ["string", "null"] },
+            "servers": { "type": "array", "items": { "type": "object" } },
+        },
+        "required": ["tools", "servers"],
+    })
+}
+
+pub(super) fn tool() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "name": { "type": "string" },
+            "server": { "type": "string" },
+            "description": { "type": ["string", "null"] },
+            "inputSchema": { "type": "object" },
+            "outputSchema": { "type": ["object", "null"] },
+        },
+        "required": ["name", "inputSchema"],
+    })
+}
+
+pub(super) fn tool_result() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "success": { "type": "boolean" },
+            "result": {},
+            "error": { "type": "object", "properties": { "type": { "type": "string" }, "message": { "type": "string" } } },
+        },
+        "required": ["success"],
+    })
+}
+
+pub(super) fn secrets() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "secrets": { "type": "array", "items": { "type": "object" } } },
+        "required": ["secrets"],
+    })
+}
+
+fn states() -> Vec<&'static str> {
+    crate::executions::State::ALL.iter().map(|state| state.name()).collect()
+}

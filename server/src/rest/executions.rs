@@ -1,0 +1,116 @@
+//! `/v1/executions`: submit, look, list, cancel.
+
+use super::error::{Body, Error};
+use crate::app::App;
+use crate::executions::{Cursor, Id, State as ExecutionState, Status, Summary, Wait};
+use crate::grants::Principal;
+use crate::mcp::{CodeArguments, Way, checked_code, unknown_state};
+use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Most seconds that a request for a status waits.
+const LONGEST_WAIT: f64 = 60.0;
+const LISTED: usize = 20;
+const MOST_LISTED: usize = 100;
+
+/// Accepts a script. It is stored when this answers.
+pub(super) async fn submit(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Body(arguments): Body<CodeArguments>,
+) -> Result<(StatusCode, Json<Status>), Error> {
+    let request = checked_code(arguments, Way::Async).map_err(Error::wrong)?;
+    let live = app.executor.submit(&principal.grant, request, Wait::Not).await?;
+    Ok((StatusCode::ACCEPTED, Json(Status::of_live(&live, Cursor::default()))))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Looking {
+    wait_seconds: f64,
+    since: Option<String>,
+}
+
+pub(super) async fn status(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Path(uuid): Path<String>,
+    Query(looking): Query<Looking>,
+) -> Result<Json<Status>, Error> {
+    let id = id(&uuid)?;
+    let since = cursor(looking.since.as_deref())?;
+    if !(0.0..=LONGEST_WAIT).contains(&looking.wait_seconds) {
+        return Err(Error::wrong(format!("`wait_seconds`: give 0 to {LONGEST_WAIT} seconds")));
+    }
+    if let Some(live) = app.executor.find_live(&principal.grant, id) {
+        live.ended_within(Duration::from_secs_f64(looking.wait_seconds)).await;
+        return Ok(Json(Status::of_live(&live, since)));
+    }
+    match app.executor.status(&principal.grant, id, since)? {
+        Some(status) => Ok(Json(status)),
+        None => Err(unknown(id)),
+    }
+}
+
+/// Stops an execution; one that is over stays as it is.
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Path(uuid): Path<String>,
+) -> Result<Json<Status>, Error> {
+    let id = id(&uuid)?;
+    if let Some(live) = app.executor.find_live(&principal.grant, id) {
+        live.cancel.cancel();
+        live.ended().await;
+        return Ok(Json(Status::of_live(&live, Cursor::default())));
+    }
+    match app.executor.status(&principal.grant, id, Cursor::default())? {
+        Some(status) => {
+            let why = format!("execution `{id}` is over already: it is {}", status.summary.status);
+            Err(Error(StatusCode::CONFLICT, why))
+        }
+        None => Err(unknown(id)),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Listing {
+    status: Option<String>,
+    limit: Option<usize>,
+    before: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Listed {
+    executions: Vec<Summary>,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Listed>, Error> {
+    let state = listing.status.map(|name| ExecutionState::from_name(&name).ok_or_else(|| unknown_state(&name)));
+    let before = listing.before.as_deref().map(id).transpose()?;
+    let limit = listing.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
+    let state = state.transpose().map_err(Error::wrong)?;
+    let executions = app.executor.list(&principal.grant, state, before, limit)?;
+    Ok(Json(Listed { executions }))
+}
+
+pub(super) fn id(text: &str) -> Result<Id, Error> {
+    text.parse().map_err(|_| Error::wrong(format!("`{text}` is not the UUID of an execution")))
+}
+
+pub(super) fn cursor(since: Option<&str>) -> Result<Cursor, Error> {
+    let Some(text) = since else { return Ok(Cursor::default()) };
+    Cursor::parse(text).ok_or_else(|| Error::wrong(format!("`since` is `{text}`: give the `next` of an earlier answer")))
+}
+
+pub(super) fn unknown(id: Id) -> Error {
+    Error::unknown(format!("there is no execution `{id}`, or it is not yours"))
+}
