@@ -1,7 +1,8 @@
 """Measures what docs/performance.md promises, and prints it beside the targets and beside peers.
 
-Everything that is compared is run in turn, many times, in processes that stay; medians are taken, and ratios of medians.
-The figures of a busy machine are worth little: the load is printed with them.
+Everything that is compared is run in turn, many times, in processes that stay. Of a program's times the least is
+taken: what disturbs a machine only ever adds time, and for seconds or minutes on end, so that a median is that of whatever
+went on meanwhile. The other figures are medians, as their users will meet the disturbances too. The load is printed with them.
 """
 
 import argparse
@@ -50,7 +51,9 @@ def main():
         subprocess.run([HERE / "compare" / "install.sh", peers, native], check=True)
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
     ours = Process("exuvia", [arguments.out / "measure"])
-    rows = [*fresh(ours, arguments), *throughput(ours, arguments), *memory(ours, arguments), *cold(native, arguments)]
+    rows = []
+    if not arguments.only_compute:
+        rows += [*fresh(ours, arguments), *throughput(ours, arguments), *memory(ours, arguments), *cold(native, arguments)]
     contestants = [ours, Process("without epochs", [arguments.out / "measure-uninterruptible"])]
     contestants.append(Process("native", [native, HERE / "compare" / "native.py"]))
     if not arguments.no_peers:
@@ -80,7 +83,9 @@ def parse():
     work = pathlib.Path(os.environ.get("W", HERE.parent / "target" / "python-wasm"))
     parser.add_argument("--out", type=pathlib.Path, required=True, help="where bench/run put what it built")
     parser.add_argument("--native", default=os.environ.get("NATIVE", work / "native" / "python"), help="a CPython 3.13 built with -O3")
-    parser.add_argument("--rounds", type=int, default=7, help="of every comparison")
+    parser.add_argument("--rounds", type=int, default=7, help="of every comparison but compute's")
+    parser.add_argument("--compute-rounds", type=int, default=40, help="of all programs")
+    parser.add_argument("--only-compute", action="store_true")
     parser.add_argument("--runs", type=int, default=1000, help="runs suspended at once")
     parser.add_argument("--no-peers", action="store_true")
     arguments = parser.parse_args()
@@ -174,26 +179,27 @@ def cold(native, arguments):
 def compute(contestants, arguments):
     """Geometric means of the ratios to native, and the rows of all programs."""
     programs = sorted((HERE / "programs").glob("*.py"))
-    times = {one.name: {} for one in contestants}
-    for path in programs:
-        source = path.read_text() + TIMED.format(rounds=5)
-        for _ in range(arguments.rounds):
-            for one in contestants:
+    times = {one.name: {path.stem: [] for path in programs} for one in contestants}
+    # Every program once in each round: a slow minute then disturbs a few times of all, not all times of a few.
+    for number in range(arguments.compute_rounds):
+        for path in programs:
+            source = path.read_text() + TIMED.format(rounds=3)
+            for one in contestants if number % 2 == 0 else reversed(contestants):
                 printed = one.ask(do="run", source=source)["stdout"]
-                times[one.name].setdefault(path.stem, []).append(int(printed.split()[-1]))
-    medians = {name: {program: statistics.median(all_times) for program, all_times in by.items()} for name, by in times.items()}
-    rows = [[path.stem, *[cell(medians, one.name, path.stem) for one in contestants]] for path in programs]
+                times[one.name][path.stem].append(int(printed.split()[-1]))
+    least = {name: {program: min(all_times) for program, all_times in by.items()} for name, by in times.items()}
+    rows = [[path.stem, *[cell(least, one.name, path.stem) for one in contestants]] for path in programs]
     ratios = {}
     for one in contestants:
-        logs = [math.log(medians[one.name][path.stem] / medians["native"][path.stem]) for path in programs]
+        logs = [math.log(least[one.name][path.stem] / least["native"][path.stem]) for path in programs]
         ratios[one.name] = math.exp(sum(logs) / len(logs))
     rows.append(["geometric mean / native", *[f"{ratios[one.name]:.2f}×" for one in contestants]])
     return ratios, rows
 
 
-def cell(medians, name, program):
-    time = medians[name][program]
-    return f"{time / 1e6:.2f} ({time / medians['native'][program]:.2f}×)"
+def cell(least, name, program):
+    time = least[name][program]
+    return f"{time / 1e6:.2f} ({time / least['native'][program]:.2f}×)"
 
 
 def beside(contestants, ratios, arguments):

@@ -2,7 +2,7 @@
 
 When an instance is recycled, the pages that a run wrote to are copied back one by one, so a run's objects should lie close
 together. After a boot they would not: free blocks are scattered over thousands of half-used pages. So these are filled,
-with objects that are never freed, until the allocator begins fresh pages.
+with objects that are never freed, until the allocators begin fresh pages: pymalloc, and malloc for what is larger.
 """
 
 import gc
@@ -17,6 +17,10 @@ STEP = 16 if sys.maxsize > 2**32 else 8
 IN_A_ROW = 5
 # Most objects made for one size class while looking for that.
 MOST = 20_000
+# Larger blocks are malloc's. The first is larger than any hole in its heap, so it comes from the heap's end.
+LARGEST_HOLE = 16 * 1024 * 1024
+# Holes are filled with blocks each an eighth smaller than those before.
+SHRINK = 8
 # More than any of CPython's free lists holds.
 FREE_LIST = 300
 FREE_TUPLES = 2100
@@ -27,6 +31,7 @@ _kept = []
 def prepare():
     gc.collect()
     _empty_free_lists()
+    _fill_holes()
     _fill_pools()
     # Freed memory at the heap's end stays with malloc: linear memory never shrinks.
     block = bytearray(HEADROOM)
@@ -64,3 +69,25 @@ def _fill_pools():
                 break
             last = address
         _kept.append(tuple(kept[: index + 1]))
+
+
+def _fill_holes():
+    """Fill the holes among malloc's blocks, the large ones first, until blocks of every size come from the heap's end."""
+    if sys.platform != "wasi":
+        return  # The guest's own tests: other mallocs have more than one heap.
+    empty = sys.getsizeof(b"")
+    block = bytes(LARGEST_HOLE)
+    end = id(block)
+    # Made before the rest: its growth would take holes itself.
+    kept = [None] * MOST
+    index, size, smallest = 0, LARGEST_HOLE, LARGEST_SMALL + STEP
+    while index < MOST:
+        block = bytes(size - empty)
+        if id(block) < end:
+            kept[index] = block
+            index += 1
+        elif size == smallest:
+            break
+        else:
+            size = max(size - size // SHRINK, smallest)
+    _kept.append(tuple(kept[:index]))
