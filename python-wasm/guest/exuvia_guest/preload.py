@@ -1,6 +1,7 @@
 """What is imported before the snapshot: importing it in a run then costs nothing."""
 
 import importlib
+import sys
 
 STANDARD_LIBRARY = """
 abc argparse array ast asyncio asyncio.taskgroups asyncio.timeouts atexit base64 binascii bisect bz2 calendar cmath codecs
@@ -34,6 +35,10 @@ def standard_library():
 
 def packages():
     _import(PACKAGES)
+    if "numpy" in sys.modules:
+        from exuvia_guest import mappings
+
+        mappings.install()
 
 
 def _import(names):

@@ -25,7 +25,7 @@ def install():
     os.cpu_count = os.process_cpu_count = _one
     os.getlogin = _login
     sys.breakpointhook = _no_debugger
-    builtins.input = _no_input
+    builtins.input = input
     sys.argv = ["script.py"]
 
 
@@ -64,10 +64,17 @@ def _login():
     return "exuvia"
 
 
-def _no_input(prompt="", /):
-    """Nobody can answer: raises EOFError, as CPython does when standard input is at its end."""
-    sys.stdout.write(str(prompt))
-    sys.stdout.flush()
+_input = builtins.input
+
+
+def input(prompt="", /):
+    """Read a string from standard input, which is at its end unless the program has put another stream in its place."""
+    own = getattr(sys, "stdin", None) is sys.__stdin__
+    try:
+        return _input(prompt)
+    except EOFError:
+        if not own:
+            raise
     raise EOFError("EOF when reading a line: nobody can answer input() here; pass values as input_vars")
 
 
