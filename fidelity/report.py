@@ -16,91 +16,109 @@ TITLES = {
 
 def make(suites, folder, causes):
     """The text, and how many differences no cause explains."""
-    parts = []
-    differences, skips = [], []
-    for suite, modules_of in suites.items():
+    tables, differences, skips = [], [], []
+    for suite, parts in suites.items():
         rows = []
-        for part, modules in modules_of.items():
-            row = Counter()
-            for module in modules:
-                path = folder / f"{suite}-{module}.json"
-                if not path.exists():
-                    row["missing"] += 1
-                    continue
-                results = json.loads(path.read_text())
-                for test, kind, detail in judge(results):
-                    row[kind] += 1
-                    if kind == "differs":
-                        differences.append((suite, part, test, detail))
-                    elif kind == "skipped":
-                        skips.append((suite, part, test, detail))
-            rows.append((part, modules, row))
-        parts.append(table(suite, rows))
+        for module in (module for modules in parts.values() for module in modules):
+            path = folder / f"{suite}-{module}.json"
+            if not path.exists():
+                rows.append((module, None))
+                continue
+            results = json.loads(path.read_text())
+            row = Counter(natively=len(results["native"]), there=len(results["guest"]))
+            for test, kind, detail in judge(results):
+                row[kind] += 1
+                if kind == "same" and detail:
+                    row["fail"] += 1
+                elif kind == "differs":
+                    differences.append((test, detail))
+                elif kind == "skipped":
+                    skips.append(detail)
+            rows.append((module, row))
+        tables.append(table(suite, rows))
     explained, unexplained = explain(differences, causes)
-    total = len(differences)
-    text = HEAD + "\n".join(parts) + differences_text(explained, unexplained, total) + skips_text(skips, causes)
+    text = HEAD + "\n".join(tables) + differences_text(explained, unexplained, len(differences)) + skips_text(skips)
     return text, len(unexplained)
 
 
 def judge(results):
-    """For each test of the native run: `same`, `differs` or `skipped`, and what the guest said."""
+    """For each test of the native run: `same`, `differs`, `skipped`, `only natively` or `not reached`, and what the guest said."""
     native, guest = results["native"], results["guest"]
+    functions = {name.partition("[")[0] for name in guest if "[" in name}
     for test in sorted(native.keys() | guest.keys()):
-        here = native.get(test)
-        there = guest.get(test)
+        here, there = native.get(test), guest.get(test) or whole(guest, test)
         if here is None:
             # Tests that are there for this platform only. They count when they fail.
             if there[0] in FAILURES:
                 yield test, "differs", f"{there[0]}, and not among the native tests\n{there[1]}"
-            continue
-        if there is None:
+        elif there is None:
             if here[0] == "skipped":
                 yield test, "same", ""
+            elif test.partition("[")[0] in functions:
+                yield test, "only natively", ""
             else:
                 yield test, "differs", f"not among the guest's tests; natively {here[0]}"
-            continue
-        fails_here, fails_there = here[0] in FAILURES, there[0] in FAILURES
-        if fails_here and fails_there or here[0] == there[0]:
-            yield test, "same", ""
-        elif there[0] == "skipped":
-            yield test, "skipped", there[1]
-        elif fails_there:
-            yield test, "differs", f"{there[0]}; natively {here[0]}\n{there[1]}"
-        elif fails_here:
-            yield test, "differs", f"{there[0]}; natively {here[0]}\n{here[1]}"
-        elif here[0] == "skipped":
-            # It runs in the guest only, and passes.
-            yield test, "same", ""
+        elif "not reached" in (here[0], there[0]):
+            yield test, "not reached", ""
         else:
-            yield test, "differs", f"{there[0]}; natively {here[0]}"
+            yield test, *compare(here, there)
+
+
+def whole(guest, test):
+    """What became of the module or class that the test is in, when that skipped itself or failed as one."""
+    return next((outcome for name, outcome in guest.items() if test.startswith((f"{name}.", f"{name}::"))), None)
+
+
+def compare(here, there):
+    fails_here, fails_there = here[0] in FAILURES, there[0] in FAILURES
+    if fails_here and fails_there:
+        return "same", "fails"
+    if here[0] == there[0]:
+        return "same", ""
+    if there[0] == "skipped":
+        return "skipped", there[1]
+    if fails_there:
+        return "differs", f"{there[0]}; natively {here[0]}\n{there[1]}"
+    if fails_here:
+        return "differs", f"{there[0]}; natively {here[0]}\n{here[1]}"
+    if here[0] == "skipped":
+        # It runs in the guest only, and passes.
+        return "same", ""
+    return "differs", f"{there[0]}; natively {here[0]}"
+
+
+KINDS = {
+    "natively": "tests natively",
+    "there": "in the guest",
+    "same": "same",
+    "fail": "of these, fail",
+    "skipped": "skipped in the guest",
+    "differs": "differ",
+    "only natively": "other parameters",
+    "not reached": "not reached in time",
+}
+WHEN_ANY = ("fail", "only natively", "not reached")
 
 
 def table(suite, rows):
-    lines = [f"## {TITLES[suite]}\n", "| part | modules | tests | same | differ | skipped in the guest |", "|---|---|--:|--:|--:|--:|"]
+    kinds = [kind for kind in KINDS if kind not in WHEN_ANY or any(row and row[kind] for _, row in rows)]
+    lines = [f"## {TITLES[suite]}\n", "| module | " + " | ".join(KINDS[kind] for kind in kinds) + " |"]
+    lines.append("|---|" + "--:|" * len(kinds))
     total = Counter()
-    for part, modules, row in rows:
-        tests = row["same"] + row["differs"] + row["skipped"]
-        total += row
-        names = ", ".join(f"`{short(module)}`" for module in modules)
-        if row["missing"] == len(modules):
-            lines.append(f"| {part} | {names} | not run | | | |")
-        else:
-            lines.append(f"| {part} | {names} | {tests:,} | {row['same']:,} | {row['differs']:,} | {row['skipped']:,} |")
-    tests = total["same"] + total["differs"] + total["skipped"]
-    lines.append(f"| **all** | | **{tests:,}** | **{total['same']:,}** | **{total['differs']:,}** | **{total['skipped']:,}** |")
+    for module, row in rows:
+        total.update(row or {})
+        figures = ["not run"] + [""] * (len(kinds) - 1) if row is None else [f"{row[kind]:,}" for kind in kinds]
+        lines.append(f"| `{module}` | " + " | ".join(figures) + " |")
+    lines.append("| **all** | " + " | ".join(f"**{total[kind]:,}**" for kind in kinds) + " |")
     return "\n".join(lines) + "\n"
-
-
-def short(module):
-    return re.sub(r"^(numpy|pandas)\.", "", module).replace("._core.", "_core.").replace("tests.", "")
 
 
 def explain(differences, causes):
     explained, unexplained = defaultdict(list), []
-    for suite, part, test, detail in differences:
+    for test, detail in differences:
         found = cause_of(test, detail, causes)
         if found is None:
-            unexplained.append((suite, part, test, detail))
+            unexplained.append((test, detail))
         else:
             explained[found].append(test)
     return explained, unexplained
@@ -125,7 +143,7 @@ def differences_text(explained, unexplained, total):
         lines.append(f"### {title} ({len(tests):,})\n\n{text.strip()}\n\n{names(tests)}\n")
     if unexplained:
         lines.append(f"### Not explained yet ({len(unexplained):,})\n")
-        for _, _, test, detail in unexplained:
+        for test, detail in unexplained:
             last = [line for line in detail.strip().splitlines() if line.strip()]
             lines.append(f"- `{test}`: {last[0]}; {last[-1] if len(last) > 1 else ''}")
         lines.append("")
@@ -146,9 +164,9 @@ def brief(name):
     return re.sub(r"^(numpy|pandas)/", r"\1/", name)
 
 
-def skips_text(skips, causes):
+def skips_text(skips):
     """Why tests were skipped in the guest that run natively: the reasons that the tests themselves give."""
-    reasons = Counter(re.sub(r"\s+", " ", re.sub(r"^Skipped: ", "", detail)).strip() or "no reason given" for _, _, _, detail in skips)
+    reasons = Counter(re.sub(r"\s+", " ", re.sub(r"^Skipped: ", "", detail)).strip() or "no reason given" for detail in skips)
     lines = [f"\n## The {len(skips):,} tests that skip themselves in the guest\n", "| tests | the reason they give |", "|--:|---|"]
     for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
         lines.append(f"| {count:,} | {reason[:160].replace('|', chr(92) + '|')} |")
@@ -161,11 +179,17 @@ HEAD = """\
 <!-- Made by `just fidelity` (fidelity/run.py); edit that, or fidelity/causes.toml. -->
 
 CPython's, NumPy's and pandas' own tests, run in the sandbox and in a native CPython of the same version side by side,
-compared test by test. *Same* means the same outcome on both sides. *Skipped in the guest* counts tests that run natively
-and skip themselves in the guest, nearly always because they need a process, a thread of the operating system, a socket
-or a signal; the last table lists their reasons. Tests that skip themselves on both sides count as the same. A
-parametrised test counts once for each set of parameters, a test with subtests once.
+compared test by test. *Same* means the same outcome on both sides; tests that skip themselves on both sides count as the
+same, and so do tests that fail on both sides, most of them for data files that a source distribution lacks, or for the
+network. *Skipped in the guest* counts tests that run natively and skip themselves in the guest; the last table lists the
+reasons they give. A parametrised test counts once for each set of parameters, a test with subtests once. A test that only
+one side has counts as a difference when it is the guest that lacks it, or when it fails there. *Other parameters* counts
+native tests of a function that the guest runs with parameters of its own: NumPy's tests are parametrised over C's integer
+types, and here `long` has 32 bits and `longlong` is `int64` itself, where 64-bit Linux has two types of 64 bits. A few of
+pandas' are over `sys.maxsize`, or the machine's locales.
 
 Natively NumPy and pandas are the wheels of the same versions from their registry, with OpenBLAS and AVX.
+
+`just fidelity` runs it all again. It needs the work folder of `just python-wasm`, and takes an hour on two cores.
 
 """

@@ -11,15 +11,18 @@ keeps its results below --out. Differences are explained by causes.toml; one tha
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 import zipfile
@@ -33,6 +36,7 @@ LINE = re.compile(rb"\x1e(\{.*\})\n")
 MOST_STARTS = 100
 NATIVE_MEMORY = 8 << 30
 FAILURES = ("failed", "error", "crashed")
+HUNG = "hung: said nothing for {} s"
 
 
 def main():
@@ -63,7 +67,8 @@ def parse():
     parser.add_argument("--work", type=pathlib.Path, default=default, help="the work folder of `just python-wasm`")
     parser.add_argument("--out", type=pathlib.Path, default=REPOSITORY / "target" / "fidelity")
     parser.add_argument("--runner", type=pathlib.Path, help="the built example `fidelity` of exuvia-runtime")
-    parser.add_argument("--seconds", type=int, default=120, help="longest one start may take; what is left is started anew")
+    parser.add_argument("--quiet", type=int, default=60, help="seconds without a word after which a test counts as hung")
+    parser.add_argument("--seconds", type=int, default=1200, help="longest that a module may take, on each side")
     arguments = parser.parse_args()
     arguments.work, arguments.out = arguments.work.resolve(), arguments.out.resolve()
     arguments.runner = arguments.runner or REPOSITORY / "target" / "release" / "examples" / "fidelity"
@@ -85,6 +90,9 @@ class Prepared:
             self._package(name, work / "src" / name / name, work / "download" / "test")
         if not self.site.exists():
             self._site()
+        # The first start compiles Python, for longer than a test may be silent.
+        job = {"source": "", "inputs": {}, "folders": [], "seconds": 60, "memory": 1 << 30}
+        subprocess.run([arguments.runner], input=json.dumps(job).encode(), stderr=subprocess.DEVNULL, check=True)
 
     def _python(self, tests):
         root = self.roots["python"]
@@ -133,9 +141,9 @@ def compare(prepared, suite, part, module, arguments):
     if had and arguments.again == "guest":
         native = had["native"]
     else:
-        native = until_done(lambda done: run_native(prepared, suite, kind, name, done, arguments), arguments)
+        native = until_done(lambda done, ends: run_native(prepared, suite, kind, name, done, ends, arguments), arguments)
     middle = time.time()
-    guest = until_done(lambda done: run_guest(prepared, suite, kind, name, done, arguments), arguments)
+    guest = until_done(lambda done, ends: run_guest(prepared, suite, kind, name, done, ends, arguments), arguments)
     path.write_text(json.dumps({"native": native, "guest": guest}))
     fails = sum(outcome in FAILURES for outcome, _ in guest.values())
     print(
@@ -147,9 +155,10 @@ def compare(prepared, suite, part, module, arguments):
 
 def until_done(start, arguments):
     """Results by test: starts again after what killed a run, without the tests that are done."""
-    results, found = {}, None
+    results, found = {}, []
+    ends = time.monotonic() + arguments.seconds
     for _ in range(MOST_STARTS):
-        lines, whole, why = start(sorted(results))
+        lines, whole, why = start(sorted(results), ends)
         begun, ended = None, 0
         for line in lines:
             if "found" in line:
@@ -161,12 +170,16 @@ def until_done(start, arguments):
                 results[line["test"]] = [line["outcome"], line["detail"]]
         if whole:
             break
+        if time.monotonic() >= ends:
+            for test in found:
+                results.setdefault(test, ["not reached", f"the module's {arguments.seconds} s were over"])
+            break
         if begun is None and not ended:
             results["(the whole module)"] = ["crashed", why]
             break
-        if begun is not None and not (ended and "time limit" in why):
+        if begun is not None:
             results[begun] = ["crashed", why]
-    stand_in(results, found or [])
+    stand_in(results, found)
     return results
 
 
@@ -188,7 +201,34 @@ def told(output):
     return [json.loads(line) for line in LINE.findall(output)]
 
 
-def run_native(prepared, suite, kind, module, done, arguments):
+def watch(command, given, ends, arguments, **options):
+    """Runs the command: what it printed, its status (None if it was ended for being silent or late) and its last errors."""
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as source:
+        source.write(given)
+        source.seek(0)
+        process = subprocess.Popen(
+            command, stdin=source, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, **options
+        )
+        output, status = [], None
+        while True:
+            left = min(arguments.quiet, ends - time.monotonic())
+            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+                break
+            piece = os.read(process.stdout.fileno(), 1 << 16)
+            if not piece:
+                status = process.wait()
+                break
+            output.append(piece)
+        with contextlib.suppress(ProcessLookupError):
+            # Its children, too.
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        errors.seek(0)
+        return b"".join(output), status, errors.read().decode(errors="replace")[-4000:]
+
+
+def run_native(prepared, suite, kind, module, done, ends, arguments):
     given = {"KIND": kind, "MODULE": module, "ROOT": str(prepared.roots[suite]), "DONE": done}
     path = arguments.out / "given.json"
     path.write_text(json.dumps(given))
@@ -198,15 +238,11 @@ def run_native(prepared, suite, kind, module, done, arguments):
     environment = {"PATH": os.environ["PATH"], "HOME": str(scratch), "LANG": "C.UTF-8", "TZ": "UTC", "TMPDIR": str(scratch)}
     environment["PYTHONPATH"] = str(prepared.site) if kind == "pytest" else ""
     command = [prepared.native, "-X", "utf8", HERE / "probe.py", path]
-    try:
-        ran = subprocess.run(
-            command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, timeout=arguments.seconds, preexec_fn=as_from_a_terminal,
-        )
-        output, why = ran.stdout, f"status {ran.returncode}: {ran.stderr.decode(errors='replace')[-1500:]}"
-    except subprocess.TimeoutExpired as expired:
-        output, why = expired.stdout or b"", "time limit"
+    output, status, errors = watch(
+        command, b"", ends, arguments, cwd=scratch, env=environment, preexec_fn=as_from_a_terminal
+    )
     lines = told(output)
+    why = HUNG.format(arguments.quiet) if status is None else f"status {status}: {errors[-1500:]}"
     return lines, any("seconds" in line for line in lines), why
 
 
@@ -216,21 +252,25 @@ def as_from_a_terminal():
     resource.setrlimit(resource.RLIMIT_AS, (NATIVE_MEMORY, NATIVE_MEMORY))
 
 
-def run_guest(prepared, suite, kind, module, done, arguments):
+def run_guest(prepared, suite, kind, module, done, ends, arguments):
     job = {
         "source": (HERE / "probe.py").read_text(),
         "inputs": {"KIND": kind, "MODULE": module, "ROOT": GUEST_ROOT, "DONE": done},
         "folders": [[GUEST_ROOT, str(prepared.roots[suite])]],
-        "seconds": arguments.seconds,
+        "seconds": arguments.seconds + arguments.quiet,
         "memory": 3 << 30,
     }
-    ran = subprocess.run([arguments.runner], input=json.dumps(job).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    lines = told(ran.stdout)
-    try:
-        ending = json.loads(ran.stderr.decode(errors="replace").strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        sys.exit(f"the runner failed: {ran.stderr.decode(errors='replace')}")
-    return lines, any("seconds" in line for line in lines), ending.get("why", ending["ended"])
+    output, status, errors = watch([arguments.runner], json.dumps(job).encode(), ends, arguments)
+    lines = told(output)
+    if status is None:
+        why = HUNG.format(arguments.quiet)
+    else:
+        try:
+            ending = json.loads(errors.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            sys.exit(f"the runner failed: {errors}")
+        why = ending.get("why", ending["ended"])
+    return lines, any("seconds" in line for line in lines), why
 
 
 if __name__ == "__main__":
