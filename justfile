@@ -20,7 +20,7 @@ lint:
 bench:
     bench/run
 
-# Run CPython's, NumPy's and pandas' own tests in the sandbox and natively; writes docs/fidelity.md.
+# Run CPython's, NumPy's and pandas' own tests in the sandbox and natively, for an hour; writes docs/fidelity.md.
 fidelity:
     fidelity/run
 
