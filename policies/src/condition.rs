@@ -52,7 +52,7 @@ impl Path {
             return Err("a path has no empty fields and no spaces around them".to_owned());
         }
         // Taken for a field's name, a wildcard would match nothing, and a `deny_if` on it would deny nothing.
-        if text.contains(['*', '[', ']', '$']) {
+        if text.contains(['*', '[', ']']) {
             return Err("a path names fields; it has no wildcards and no indexes".to_owned());
         }
         Ok(Self { text: text.into(), fields })

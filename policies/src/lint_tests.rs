@@ -6,6 +6,7 @@ fn codes(document: &Value) -> Vec<(&'static str, String)> {
     lint(&policy).into_iter().map(|finding| (finding.code, finding.rule)).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests read better")]
 fn tool(tool: Value) -> Value {
     json!({"version": "1", "default": "deny", "tools": {"t": tool}})
 }

@@ -52,18 +52,17 @@ impl MemoryCounters {
         Self::default()
     }
 
-    /// Counters that go on from saved ones.
+    /// Counters that go on from saved or recorded ones. Of several of one counter, the last holds.
     pub fn restore(counts: impl IntoIterator<Item = Count>) -> Self {
         let counters = Self::default();
         for count in counts {
             let Ok(mut shard) = counters.shard(&count.grant) else { continue };
-            let cells = shard.entry(count.grant).or_default().cells.entry(count.tool.into()).or_default();
-            cells.push(Cell {
-                counter: count.counter.into(),
-                window: count.window,
-                start: count.start,
-                used: count.used,
-            });
+            let cells =
+                shard.entry(count.grant.clone()).or_default().cells.entry(count.tool.as_str().into()).or_default();
+            let Count { counter, window, start, used, .. } = count;
+            let counter = counter.into_boxed_str();
+            cells.retain(|cell| (&cell.counter, cell.window, cell.start) != (&counter, window, start));
+            cells.push(Cell { counter, window, start, used });
         }
         counters
     }

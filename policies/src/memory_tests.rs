@@ -65,6 +65,18 @@ fn a_refund_of_nothing_makes_no_budget() {
     }
     counters.reserve(&claim(&grant, vec![quota], at(0))).unwrap();
     assert!(counters.reserve(&claim(&grant, vec![quota], at(0))).is_err());
+    for _ in 0..3 {
+        counters.refund(&claim(&grant, vec![quota], at(0))).unwrap();
+    }
+    assert_eq!(counters.used(&grant, &quota), Ok(0));
+}
+
+#[test]
+fn of_recorded_counts_the_last_holds() {
+    let grant = Grant::new("a");
+    let quota = quota("t", Window::Minute, at(0), 9);
+    let counters = MemoryCounters::restore([1, 2, 3].map(|used| quota.count(&grant, used)));
+    assert_eq!(counters.used(&grant, &quota), Ok(3));
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod rules;
 mod sandbox;
 
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::Document;
 use crate::error::{Fault, MAX_FAULTS, ParseError, Problem, echo, nearest};
@@ -184,19 +184,21 @@ impl Reader {
 struct Ids {
     base: String,
     taken: BTreeSet<String>,
+    /// The last number given to a name, so that ten thousand rules alike are numbered in one pass.
+    numbers: BTreeMap<String, u32>,
 }
 
 impl Ids {
     fn of(at: &Pointer<'_>) -> Self {
-        Self { base: at.to_string(), taken: BTreeSet::new() }
+        Self { base: at.to_string(), taken: BTreeSet::new(), numbers: BTreeMap::new() }
     }
 
     fn id(&mut self, name: &str) -> std::sync::Arc<str> {
         let first = format!("{}/{}", self.base, crate::pointer::escape(name));
         let mut id = first.clone();
-        let mut count = 1_u32;
+        let count = self.numbers.entry(first.clone()).or_insert(1);
         while self.taken.contains(&id) {
-            count = count.saturating_add(1);
+            *count = count.saturating_add(1);
             id = format!("{first}-{count}");
         }
         self.taken.insert(id.clone());

@@ -127,62 +127,64 @@ fn the_patterns_of_a_document_are_bounded() {
     assert_eq!(faults, ["/tools/t/deny_if/512/conditions/0/value: there may be at most 512 patterns in a document"]);
 }
 
+/// Extensions with a fault, and what is said of it.
+const EXTENSIONS: [(&str, &str); 15] = [
+    (
+        r#"{"egress":{"allow":[{"host":"*"}]}}"#,
+        "/x-sandbox/egress/allow/0/host: `*` may only be the first label, as in `*.example.com`",
+    ),
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","ports":[0]}]}}"#,
+        "/x-sandbox/egress/allow/0/ports/0: expected a port between 1 and 65535, found 0",
+    ),
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","ports":[65536]}]}}"#,
+        "/x-sandbox/egress/allow/0/ports/0: expected a port between 1 and 65535, found 65536",
+    ),
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","methods":[]}]}}"#,
+        "/x-sandbox/egress/allow/0/methods: the list is empty; leave it out, or say which",
+    ),
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","methods":["get"]}]}}"#,
+        "/x-sandbox/egress/allow/0/methods/0: a method is in upper case, as in `GET`",
+    ),
+    (
+        r#"{"secrets":{"K":{"from":"file:/etc/passwd","hosts":[]}}}"#,
+        "/x-sandbox/secrets/K/from: a secret comes from the environment, as in `env:API_KEY`",
+    ),
+    (
+        r#"{"secrets":{"K-1":{"from":"env:K","hosts":[]}}}"#,
+        "/x-sandbox/secrets/K-1: a secret is a variable in the program: letters, digits and `_`, and no digit first",
+    ),
+    (
+        r#"{"packages":{"allow":["a[b]"]}}"#,
+        "/x-sandbox/packages/allow/0: a package is a name, and bounds as in `pydantic>=2,<3`",
+    ),
+    (r#"{"caps":{"wall_s":0}}"#, "/x-sandbox/caps/wall_s: expected an integer of at least 1, found 0"),
+    (
+        r#"{"breaker":{"cooldown_s":1}}"#,
+        "/x-sandbox/breaker: a breaker needs `consecutive_failures` or `identical_calls`",
+    ),
+    (
+        r#"{"redact":{"patterns":["a*"]}}"#,
+        "/x-sandbox/redact/patterns/0: the pattern matches nothing at all, so everywhere",
+    ),
+    (r#"{"pins":{"t":"md5:1"}}"#, "/x-sandbox/pins/t: a pin is `sha256:` and 64 hexadecimal digits in lower case"),
+    (
+        r#"{"approve_if":{"t":[{"conditions":[],"timeout":"soon"}]}}"#,
+        "/x-sandbox/approve_if/t/0/timeout: a time is a whole number of `s`, `m` or `h`, as in `15m`, above 0 and up to `24h`",
+    ),
+    (r#"{"mode":"audit"}"#, "/x-sandbox/mode: unknown mode `audit`; known are enforce, shadow"),
+    (
+        r#"{"tests":[{"name":"n","call":{"tool":"t","args":[]},"expect":"deny"}]}"#,
+        "/x-sandbox/tests/0/call/args: arguments are an object",
+    ),
+];
+
 #[test]
 fn extensions_are_read_as_strictly() {
-    let cases = [
-        (
-            r#"{"egress":{"allow":[{"host":"*"}]}}"#,
-            "/x-sandbox/egress/allow/0/host: `*` may only be the first label, as in `*.example.com`",
-        ),
-        (
-            r#"{"egress":{"allow":[{"host":"a.example","ports":[0]}]}}"#,
-            "/x-sandbox/egress/allow/0/ports/0: expected a port between 1 and 65535, found 0",
-        ),
-        (
-            r#"{"egress":{"allow":[{"host":"a.example","ports":[65536]}]}}"#,
-            "/x-sandbox/egress/allow/0/ports/0: expected a port between 1 and 65535, found 65536",
-        ),
-        (
-            r#"{"egress":{"allow":[{"host":"a.example","methods":[]}]}}"#,
-            "/x-sandbox/egress/allow/0/methods: the list is empty; leave it out, or say which",
-        ),
-        (
-            r#"{"egress":{"allow":[{"host":"a.example","methods":["get"]}]}}"#,
-            "/x-sandbox/egress/allow/0/methods/0: a method is in upper case, as in `GET`",
-        ),
-        (
-            r#"{"secrets":{"K":{"from":"file:/etc/passwd","hosts":[]}}}"#,
-            "/x-sandbox/secrets/K/from: a secret comes from the environment, as in `env:API_KEY`",
-        ),
-        (
-            r#"{"secrets":{"K-1":{"from":"env:K","hosts":[]}}}"#,
-            "/x-sandbox/secrets/K-1: a secret is a variable in the program: letters, digits and `_`, and no digit first",
-        ),
-        (
-            r#"{"packages":{"allow":["a[b]"]}}"#,
-            "/x-sandbox/packages/allow/0: a package is a name, and bounds as in `pydantic>=2,<3`",
-        ),
-        (r#"{"caps":{"wall_s":0}}"#, "/x-sandbox/caps/wall_s: expected an integer of at least 1, found 0"),
-        (
-            r#"{"breaker":{"cooldown_s":1}}"#,
-            "/x-sandbox/breaker: a breaker needs `consecutive_failures` or `identical_calls`",
-        ),
-        (
-            r#"{"redact":{"patterns":["a*"]}}"#,
-            "/x-sandbox/redact/patterns/0: the pattern matches nothing at all, so everywhere",
-        ),
-        (r#"{"pins":{"t":"md5:1"}}"#, "/x-sandbox/pins/t: a pin is `sha256:` and 64 hexadecimal digits in lower case"),
-        (
-            r#"{"approve_if":{"t":[{"conditions":[],"timeout":"soon"}]}}"#,
-            "/x-sandbox/approve_if/t/0/timeout: a time is a whole number of `s`, `m` or `h`, as in `15m`, above 0 and up to `24h`",
-        ),
-        (r#"{"mode":"audit"}"#, "/x-sandbox/mode: unknown mode `audit`; known are enforce, shadow"),
-        (
-            r#"{"tests":[{"name":"n","call":{"tool":"t","args":[]},"expect":"deny"}]}"#,
-            "/x-sandbox/tests/0/call/args: arguments are an object",
-        ),
-    ];
-    for (extensions, expected) in cases {
+    for (extensions, expected) in EXTENSIONS {
         assert_eq!(sandbox_faults(extensions), [expected]);
     }
 }

@@ -19,13 +19,13 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 fn condition() -> impl Strategy<Value = Value> {
-    let text = "[ab1]{1,2}".prop_map(Value::from);
+    let part = "[ab1]{1,2}".prop_map(Value::from);
     let test = prop_oneof![
         (prop_oneof![Just("eq"), Just("neq")], scalar()),
         (prop_oneof![Just("lt"), Just("lte"), Just("gt"), Just("gte")], (-3_i64..4).prop_map(Value::from)),
         (prop_oneof![Just("in"), Just("not_in")], prop::collection::vec(scalar(), 1..3).prop_map(Value::from)),
         (Just("exists"), any::<bool>().prop_map(Value::from)),
-        (prop_oneof![Just("regex"), Just("contains")], text),
+        (prop_oneof![Just("regex"), Just("contains")], part),
     ];
     let path = prop_oneof![Just("args.a"), Just("args.b"), Just("args.o.a")];
     (path, test).prop_map(|(path, (op, value))| json!({"path": path, "op": op, "value": value}))
