@@ -140,6 +140,15 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_that_is_too_wide_is_not_followed() {
+        let wide = |count: usize| {
+            let properties: Map<_, _> = (0..count).map(|index| (index.to_string(), json!({"default": 0}))).collect();
+            fill(&mut json!({}), &json!({"properties": properties}))
+        };
+        assert!(wide(MAX_STEPS).is_ok() && wide(MAX_STEPS + 1).is_err());
+    }
+
+    #[test]
     fn a_path_is_ensured_when_each_field_is() {
         let schema = json!({"required": ["charge"], "properties": {"charge": {"required": ["amount"],
             "properties": {"amount": {}, "note": {}, "currency": {"default": "eur"}}}}});
