@@ -4,8 +4,8 @@ use crate::output::Kept;
 use crate::stop::Limit;
 use crate::usage::Usage;
 use indexmap::IndexMap;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 

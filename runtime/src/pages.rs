@@ -232,7 +232,9 @@ pub(crate) fn drops_to_image(memory: &mut [u8]) -> bool {
     let is_blank = |page: &[u8]| page.iter().all(|byte| *byte == 0);
     // Not page by page: memory begins with the stack, and reading all its zeros takes a third of a cold start.
     let mut tried = (0..memory.len()).step_by(PROBE_DISTANCE);
-    let Some(at) = tried.find(|at| memory.get(*at..at + PAGE).is_some_and(|page| !is_blank(page))) else { return false };
+    let Some(at) = tried.find(|at| memory.get(*at..at + PAGE).is_some_and(|page| !is_blank(page))) else {
+        return false;
+    };
     let Some(before) = memory.get(at..at + PAGE).map(<[u8]>::to_vec) else { return false };
     let Some(live) = memory.get_mut(at..at + PAGE) else { return false };
     let faults_before = faults();

@@ -177,10 +177,7 @@ fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 impl Server {
-    fn ask(
-        &self,
-        request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
-    ) -> Result<Value, Failure> {
+    fn ask(&self, request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Result<Value, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -2,9 +2,12 @@
 
 use super::print::out;
 use super::{Failure, Status};
+use crate::config::Data;
+use crate::store::{Sled, Store};
 use bytesize::ByteSize;
 use exuvia_runtime::{Cache, Damage, Recycling, Sandbox};
 use std::fs;
+use std::path::PathBuf;
 
 /// Memory mappings of one live run, as counted in `/proc/self/maps`.
 const MAPPINGS_A_RUN: u64 = 5;
@@ -13,9 +16,16 @@ const MAPPINGS_BESIDE: u64 = 1000;
 
 /// Say what is cached, what this machine offers, and what is wrong
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Look at every record in the data folder, too; no server may be using it
+    #[arg(long)]
+    store: bool,
+    /// The server's data folder
+    #[arg(long, value_name = "DIR", env = "EXUVIA_DATA")]
+    data: Option<PathBuf>,
+}
 
-pub(crate) fn run(_: &Arguments) -> Result<Status, Failure> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut wrong = Vec::new();
     let image = exuvia_python::IMAGE;
     out(&format!("exuvia {}", env!("CARGO_PKG_VERSION")));
@@ -23,6 +33,9 @@ pub(crate) fn run(_: &Arguments) -> Result<Status, Failure> {
     out(&format!("  image {}", image.digest));
     cache(&mut wrong)?;
     machine(&mut wrong);
+    if arguments.store {
+        records(&Data::new(arguments.data.as_deref())?, &mut wrong)?;
+    }
     out("");
     if wrong.is_empty() {
         out("Nothing is wrong.");
@@ -54,6 +67,21 @@ fn cache(wrong: &mut Vec<String>) -> Result<(), Failure> {
         let path = other.path();
         out(&format!("  of another version, may be removed: {} ({})", path.display(), size(&path)));
     }
+    Ok(())
+}
+
+fn records(data: &Data, wrong: &mut Vec<String>) -> Result<(), Failure> {
+    let folder = data.store();
+    out(&format!("\nrecords in {}", folder.display()));
+    if !folder.exists() {
+        out("  none yet");
+        return Ok(());
+    }
+    let check = Sled::open(&folder)?.check()?;
+    out(&format!("  {} sound", check.sound));
+    wrong.extend(check.damaged.iter().map(|key| {
+        format!("the record `{key}` is not what was written; restore the data folder from a backup, or live without it")
+    }));
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 /// The exit statuses, as README and `--help` list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,16 +70,6 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::builder()
-                .with_env_var("EXUVIA_LOG")
-                .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
-                .from_env_lossy(),
-        )
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -90,6 +81,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    log(&arguments.command);
     let status = match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
@@ -107,6 +99,14 @@ pub fn main() -> ExitCode {
             failure.status().into()
         }
     }
+}
+
+/// Sends the log to stderr. A server says what it does; other commands only what is wrong.
+fn log(command: &Command) {
+    let usual = if matches!(command, Command::Serve(_)) { "warn,exuvia=info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("EXUVIA_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    format.with_ansi(std::io::stderr().is_terminal()).init();
 }
 
 /// Why a command could not do its work.

@@ -161,7 +161,9 @@ async fn announce(config: &Config, app: &App, address: SocketAddr) {
     };
     print::out(&format!("Exuvia serves MCP at {url}\n"));
     print::out(&format!("  Claude Code  claude mcp add --transport http exuvia {url}{flag}"));
-    print::out(&format!("  Cursor       .cursor/mcp.json: {{ \"mcpServers\": {{ \"exuvia\": {{ \"url\": \"{url}\"{headers} }} }} }}"));
+    print::out(&format!(
+        "  Cursor       .cursor/mcp.json: {{ \"mcpServers\": {{ \"exuvia\": {{ \"url\": \"{url}\"{headers} }} }} }}"
+    ));
     print::out(&format!(
         "  VS Code      .vscode/mcp.json: {{ \"servers\": {{ \"exuvia\": {{ \"type\": \"http\", \"url\": \"{url}\"{headers} }} }} }}\n"
     ));

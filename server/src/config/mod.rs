@@ -13,9 +13,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The address that `exuvia serve` listens on, unless told otherwise.
-pub(crate) const LISTEN: &str = "127.0.0.1:8787";
-
 /// Everything that an operator decides.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -214,8 +211,9 @@ mod duration {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|error| D::Error::custom(format_args!("`{text}` is not a duration ({error}): write `30s` or `7 days`")))
+        humantime::parse_duration(&text).map_err(|error| {
+            D::Error::custom(format_args!("`{text}` is not a duration ({error}): write `30s` or `7 days`"))
+        })
     }
 }
 
@@ -232,7 +230,7 @@ mod tests {
     #[test]
     fn an_empty_file_means_the_defaults() {
         let config = read("").unwrap();
-        assert_eq!(config.listen.to_string(), LISTEN);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8787");
         assert_eq!(config.executions.memory, ByteSize::mib(512));
     }
 

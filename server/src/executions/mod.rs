@@ -24,7 +24,7 @@ use record::{Given, Record};
 pub(crate) use request::{Reach, Request, seed};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
-pub(crate) use view::{Status, Summary};
+pub(crate) use view::{Cancelled, Status, Summary};
 
 use self::guests::Guests;
 use self::record::{Failure, now};
@@ -96,7 +96,12 @@ pub(crate) enum Refused {
 
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
-    pub(crate) fn start(sandbox: Sandbox, keep: Keep, tools: Arc<dyn Tools>, settings: Settings) -> Result<Self, Error> {
+    pub(crate) fn start(
+        sandbox: Sandbox,
+        keep: Keep,
+        tools: Arc<dyn Tools>,
+        settings: Settings,
+    ) -> Result<Self, Error> {
         let guests = Guests::start(settings.threads).map_err(Error::Threads)?;
         let executor = Self(Arc::new(Inner {
             turns: Semaphore::new(settings.at_once),

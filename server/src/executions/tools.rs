@@ -59,7 +59,8 @@ impl Answer {
             Self::Text(text) => serde_json::to_vec(&One { key: "text", value: text }),
             Self::Error(refusal) => serde_json::to_vec(&One { key: "error", value: refusal }),
         };
-        message.unwrap_or_else(|_| br#"{"error":{"type":"ToolError","message":"the answer has no form in JSON"}}"#.into())
+        message
+            .unwrap_or_else(|_| br#"{"error":{"type":"ToolError","message":"the answer has no form in JSON"}}"#.into())
     }
 }
 

@@ -106,6 +106,15 @@ impl Status {
     }
 }
 
+/// What came of a wish to stop an execution.
+pub(crate) enum Cancelled {
+    Now(Arc<Live>),
+    /// It was over already.
+    Over(State),
+    /// There is none, or it is another's.
+    Unknown,
+}
+
 impl Executor {
     /// Where the execution `id` of `grant` is. None when there is none, or it is another's.
     pub(crate) fn status(&self, grant: &str, id: Id, since: Cursor) -> Result<Option<Status>, store::Error> {
@@ -120,6 +129,17 @@ impl Executor {
     /// An execution of `grant` that this process holds.
     pub(crate) fn find_live(&self, grant: &str, id: Id) -> Option<Arc<Live>> {
         self.live(id).filter(|live| live.grant() == grant)
+    }
+
+    /// Stops the execution `id` of `grant`, and waits until it has stopped.
+    pub(crate) async fn cancel(&self, grant: &str, id: Id) -> Result<Cancelled, store::Error> {
+        if let Some(live) = self.find_live(grant, id).filter(|live| !live.state().is_final()) {
+            live.cancel.cancel();
+            live.ended().await;
+            return Ok(Cancelled::Now(live));
+        }
+        let status = self.status(grant, id, Cursor::default())?;
+        Ok(status.map_or(Cancelled::Unknown, |status| Cancelled::Over(status.summary.status)))
     }
 
     /// The newest executions of `grant`, or those before one.

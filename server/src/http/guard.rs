@@ -66,7 +66,8 @@ impl Guard {
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
             if !self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
-                let why = format!("pages of `{origin}` may not use this server: add it to `allowed_origins` in exuvia.toml");
+                let why =
+                    format!("pages of `{origin}` may not use this server: add it to `allowed_origins` in exuvia.toml");
                 return Err((StatusCode::FORBIDDEN, why));
             }
         }
@@ -90,7 +91,8 @@ impl Guard {
             return Ok(Principal::local());
         }
         let Some(key) = key(headers) else {
-            let why = "a key is needed, in `x-api-key` or as `Authorization: Bearer`: `exuvia grants create NAME` makes one";
+            let why =
+                "a key is needed, in `x-api-key` or as `Authorization: Bearer`: `exuvia grants create NAME` makes one";
             return Err((StatusCode::UNAUTHORIZED, why.into()));
         };
         match self.grants.find(key).map_err(failed)? {

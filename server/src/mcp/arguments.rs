@@ -18,8 +18,20 @@ const TAKEN: [&str; 1] = ["input_vars"];
 
 /// Packages that every program has, by the names that PyPI knows them by, in lower case.
 const BUILT_IN: [&str; 14] = [
-    "numpy", "pandas", "httpx", "requests", "pyyaml", "python-dateutil", "pytz", "tzdata", "jinja2", "tabulate",
-    "openpyxl", "beautifulsoup4", "urllib3", "datagen-python-sdk",
+    "numpy",
+    "pandas",
+    "httpx",
+    "requests",
+    "pyyaml",
+    "python-dateutil",
+    "pytz",
+    "tzdata",
+    "jinja2",
+    "tabulate",
+    "openpyxl",
+    "beautifulsoup4",
+    "urllib3",
+    "datagen-python-sdk",
 ];
 
 /// What `executeCode` and `asyncExecuteCode` take.
@@ -184,22 +196,39 @@ mod tests {
     #[test]
     fn every_bad_argument_says_what_to_do() {
         refused(json!({}), "`script` is missing or empty: give the Python code to run");
-        refused(json!({"script": "1", "timeout": 10}),
-            "`timeout` is 10: give 30 to 300 seconds, or use asyncExecuteCode for longer work");
+        refused(
+            json!({"script": "1", "timeout": 10}),
+            "`timeout` is 10: give 30 to 300 seconds, or use asyncExecuteCode for longer work",
+        );
         refused(json!({"script": 3}), "`script`: invalid type: integer `3`, expected a string");
-        refused(json!({"script": "1", "required_tools": "x"}),
-            "`required_tools`: invalid type: string \"x\", expected a sequence");
-        refused(json!({"script": "1", "input_vars": {"2x": 1}}),
-            "`input_vars` has `2x`, which is not a Python variable name");
-        refused(json!({"script": "1", "input_vars": {"__name__": 1}}),
-            "`input_vars` has `__name__`, which Python uses itself: choose another name");
-        refused(json!({"script": "1", "output_vars": 3}),
-            "`output_vars` is 3: give names and types, as in {\"total\": \"int\"}, or a list of names");
-        assert!(request(json!({"script": "1", "additional_imports": ["Pandas>=2", "python_dateutil"]}), Way::Sync).is_ok());
+        refused(
+            json!({"script": "1", "required_tools": "x"}),
+            "`required_tools`: invalid type: string \"x\", expected a sequence",
+        );
+        refused(
+            json!({"script": "1", "input_vars": {"2x": 1}}),
+            "`input_vars` has `2x`, which is not a Python variable name",
+        );
+        refused(
+            json!({"script": "1", "input_vars": {"__name__": 1}}),
+            "`input_vars` has `__name__`, which Python uses itself: choose another name",
+        );
+        refused(
+            json!({"script": "1", "output_vars": 3}),
+            "`output_vars` is 3: give names and types, as in {\"total\": \"int\"}, or a list of names",
+        );
+        assert!(
+            request(json!({"script": "1", "additional_imports": ["Pandas>=2", "python_dateutil"]}), Way::Sync).is_ok()
+        );
         let error = request(json!({"script": "1", "additional_imports": ["polars"]}), Way::Sync).unwrap_err();
-        assert!(error.starts_with("`additional_imports` has `polars`, which is not built in. Built in are numpy"), "{error}");
-        refused(json!({"script": "1", "required_secrets": ["KEY"]}),
-            "there is no secret `KEY`: `getUserSecrets` lists those that exist");
+        assert!(
+            error.starts_with("`additional_imports` has `polars`, which is not built in. Built in are numpy"),
+            "{error}"
+        );
+        refused(
+            json!({"script": "1", "required_secrets": ["KEY"]}),
+            "there is no secret `KEY`: `getUserSecrets` lists those that exist",
+        );
         let error = request(json!({"scrip": "1"}), Way::Sync).unwrap_err();
         assert!(error.starts_with("`scrip`: unknown field `scrip`, expected one of `script`, `code`"), "{error}");
     }

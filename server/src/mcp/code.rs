@@ -4,7 +4,7 @@ use super::answer::{Answered, failed, structured};
 use super::arguments::{self, CodeArguments, Way, read};
 use super::progress;
 use crate::app::App;
-use crate::executions::{Cursor, Id, State, Status, Wait};
+use crate::executions::{Cancelled, Cursor, Id, State, Status, Wait};
 use rmcp::service::{RequestContext, RoleServer};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -67,7 +67,9 @@ pub(super) async fn status(app: &App, grant: &str, given: Map<String, Value>) ->
     };
     let wait = wait_seconds.unwrap_or_default();
     if !(0.0..=LONGEST_WAIT).contains(&wait) {
-        return Err(format!("`wait_seconds` is {wait}: give 0 to {LONGEST_WAIT} seconds, and call again if it goes on"));
+        return Err(format!(
+            "`wait_seconds` is {wait}: give 0 to {LONGEST_WAIT} seconds, and call again if it goes on"
+        ));
     }
     if let Some(live) = app.executor.find_live(grant, id) {
         live.ended_within(Duration::from_secs_f64(wait)).await;
@@ -88,16 +90,14 @@ struct CancelArguments {
 
 pub(super) async fn cancel(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let id = id(&read::<CancelArguments>(given)?.execution_uuid)?;
-    let Some(live) = app.executor.find_live(grant, id) else {
-        return match app.executor.status(grant, id, Cursor::default()) {
-            Ok(Some(status)) => Err(format!("execution `{id}` is over already: it is {}", status.summary.status)),
-            Ok(None) => Err(unknown(id)),
-            Err(error) => Err(error.to_string()),
-        };
-    };
-    live.cancel.cancel();
-    live.ended().await;
-    structured(&json!({ "success": true, "execution_uuid": id, "status": live.state() }))
+    match app.executor.cancel(grant, id).await {
+        Ok(Cancelled::Now(live)) => {
+            structured(&json!({ "success": true, "execution_uuid": id, "status": live.state() }))
+        }
+        Ok(Cancelled::Over(state)) => Err(format!("execution `{id}` is over already: it is {state}")),
+        Ok(Cancelled::Unknown) => Err(unknown(id)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[derive(Deserialize)]
@@ -123,9 +123,13 @@ pub(crate) fn unknown_state(name: &str) -> String {
 }
 
 fn id(text: &str) -> Result<Id, String> {
-    text.trim().parse().map_err(|_| format!("`{text}` is not an execution_uuid: give the one that asyncExecuteCode answered"))
+    text.trim()
+        .parse()
+        .map_err(|_| format!("`{text}` is not an execution_uuid: give the one that asyncExecuteCode answered"))
 }
 
 fn unknown(id: Id) -> String {
-    format!("there is no execution `{id}`: it is another's, or was removed because of its age; `listCodeExecs` lists yours")
+    format!(
+        "there is no execution `{id}`: it is another's, or was removed because of its age; `listCodeExecs` lists yours"
+    )
 }

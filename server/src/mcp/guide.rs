@@ -38,7 +38,8 @@ pub(super) fn prompt() -> Prompt {
     let mut task = PromptArgument::new("task");
     task.description = Some("What is to be done, in a sentence or two.".into());
     task.required = Some(true);
-    let mut prompt = Prompt::new(PROMPT, Some("Solve a task with one Python script that calls tools"), Some(vec![task]));
+    let mut prompt =
+        Prompt::new(PROMPT, Some("Solve a task with one Python script that calls tools"), Some(vec![task]));
     prompt.title = Some("Solve with code".into());
     prompt
 }

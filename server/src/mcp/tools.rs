@@ -77,7 +77,8 @@ const SEARCH: &str = "\
 Find tools of the connected MCP servers by what they do. Answers their names (mcp_<Server>_<tool>), which are the functions \
 to call in executeCode, with their descriptions. Use getToolDetails for a tool's parameters.";
 
-const DETAILS: &str = "The parameters of one tool, as JSON Schema. Read them before the first call of a tool in a script.";
+const DETAILS: &str =
+    "The parameters of one tool, as JSON Schema. Read them before the first call of a tool in a script.";
 
 const LIST_TOOLS: &str = "\
 All tools of the connected MCP servers, in pages of 200 (give the `next` of a page as `after`), and the state of each server. \

@@ -2,8 +2,8 @@
 
 use crate::executions::Refused;
 use crate::store;
-use axum::extract::{FromRequest, Request};
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 

@@ -2,7 +2,7 @@
 
 use super::error::{Body, Error};
 use crate::app::App;
-use crate::executions::{Cursor, Id, State as ExecutionState, Status, Summary, Wait};
+use crate::executions::{Cancelled, Cursor, Id, State as ExecutionState, Status, Summary, Wait};
 use crate::grants::Principal;
 use crate::mcp::{CodeArguments, Way, checked_code, unknown_state};
 use axum::extract::{Path, Query, State};
@@ -62,17 +62,12 @@ pub(super) async fn cancel(
     Path(uuid): Path<String>,
 ) -> Result<Json<Status>, Error> {
     let id = id(&uuid)?;
-    if let Some(live) = app.executor.find_live(&principal.grant, id) {
-        live.cancel.cancel();
-        live.ended().await;
-        return Ok(Json(Status::of_live(&live, Cursor::default())));
-    }
-    match app.executor.status(&principal.grant, id, Cursor::default())? {
-        Some(status) => {
-            let why = format!("execution `{id}` is over already: it is {}", status.summary.status);
-            Err(Error(StatusCode::CONFLICT, why))
+    match app.executor.cancel(&principal.grant, id).await? {
+        Cancelled::Now(live) => Ok(Json(Status::of_live(&live, Cursor::default()))),
+        Cancelled::Over(state) => {
+            Err(Error(StatusCode::CONFLICT, format!("execution `{id}` is over already: it is {state}")))
         }
-        None => Err(unknown(id)),
+        Cancelled::Unknown => Err(unknown(id)),
     }
 }
 
@@ -108,7 +103,8 @@ pub(super) fn id(text: &str) -> Result<Id, Error> {
 
 pub(super) fn cursor(since: Option<&str>) -> Result<Cursor, Error> {
     let Some(text) = since else { return Ok(Cursor::default()) };
-    Cursor::parse(text).ok_or_else(|| Error::wrong(format!("`since` is `{text}`: give the `next` of an earlier answer")))
+    Cursor::parse(text)
+        .ok_or_else(|| Error::wrong(format!("`since` is `{text}`: give the `next` of an earlier answer")))
 }
 
 pub(super) fn unknown(id: Id) -> Error {

@@ -1,0 +1,143 @@
+//! A real server on a port of its own, asked as clients ask.
+
+use super::binary;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A server, and the folder of its data.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    pub data: PathBuf,
+    key: Option<String>,
+    agent: ureq::Agent,
+    _folder: Option<TempDir>,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Self::start_in(folder.path(), &[]);
+        server._folder = Some(folder);
+        server
+    }
+
+    /// Starts a server on the data of an earlier one.
+    pub fn start_in(folder: &Path, arguments: &[&str]) -> Self {
+        let data = folder.join("data");
+        let mut child = command(&data).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().map(Result::unwrap).unwrap_or_default();
+        let Some(url) = first.strip_prefix("Exuvia serves MCP at ") else { panic!("it said {first:?}") };
+        // Read on, or it would wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let url = url.trim_end_matches("/mcp").to_owned();
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        Self { child, url, data, key: None, agent: config.into(), _folder: None }
+    }
+
+    /// The same server, for whoever has this key.
+    pub fn with_key(&mut self, key: Option<&str>) -> &mut Self {
+        self.key = key.map(str::to_owned);
+        self
+    }
+
+    /// Calls a tool: whether it failed, its structured content, and its text.
+    pub fn tool(&self, name: &str, arguments: Value) -> (bool, Value, String) {
+        let result = self.rpc("tools/call", json!({ "name": name, "arguments": arguments }));
+        let text = result["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+        (result["isError"] == true, result["structuredContent"].clone(), text)
+    }
+
+    /// Runs a script to its end, and gives its structured content.
+    pub fn execute(&self, script: &str) -> Value {
+        self.tool("executeCode", json!({ "script": script })).1
+    }
+
+    /// Submits a script, and gives its UUID.
+    pub fn submit(&self, script: &str) -> String {
+        let (failed, answer, text) = self.tool("asyncExecuteCode", json!({ "script": script }));
+        assert!(!failed, "{text}");
+        answer["execution_uuid"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits for the end of an execution, and gives its status.
+    pub fn wait(&self, uuid: &str) -> Value {
+        loop {
+            let arguments = json!({ "execution_uuid": uuid, "wait_seconds": 30 });
+            let (failed, status, text) = self.tool("checkCodeExecStatus", arguments);
+            assert!(!failed, "{text}");
+            if !status["success"].is_null() {
+                return status;
+            }
+        }
+    }
+
+    pub fn rpc(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let (status, answer) = self.post("/mcp", &request, &[("accept", "application/json, text/event-stream")]);
+        assert_eq!(status, 200, "{answer}");
+        assert!(answer["error"].is_null(), "{answer}");
+        answer["result"].clone()
+    }
+
+    pub fn post(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> (u16, Value) {
+        let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
+        }
+        read(request.send(body.to_string()).unwrap())
+    }
+
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
+        }
+        read(request.call().unwrap())
+    }
+
+    pub fn delete(&self, path: &str) -> (u16, Value) {
+        read(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(&mut self) -> Option<i32> {
+        let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(stopped.success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `exuvia serve` on any free port.
+pub fn command(data: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.env("EXUVIA_LOG", "error").env_remove("EXUVIA_CONFIG").stdin(Stdio::null());
+    command
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> (u16, Value) {
+    let text = response.body_mut().with_config().limit(64 << 20).read_to_string().unwrap();
+    (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
