@@ -2,6 +2,8 @@
 
 mod doctor;
 mod inputs;
+mod mcp;
+mod mcp_file;
 mod print;
 mod progress;
 mod report;
@@ -9,7 +11,9 @@ mod run;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The exit statuses, as README and `--help` list them.
@@ -33,6 +37,8 @@ Examples:
   exuvia run sales.py                           run a program
   exuvia run - < sales.py                       run what comes on standard input
   exuvia run sales.py --input year=2026 --output total
+  exuvia mcp add time -- uvx mcp-server-time     add an MCP server
+  exuvia mcp test                               connect to all, and print their tools
   exuvia doctor                                 see what is cached, and what is wrong
 
 Exit status of `run`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.";
@@ -54,6 +60,15 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Doctor(doctor::Arguments),
+    Mcp(mcp::Arguments),
+    /// Becomes a program that the kernel kills when the process that started it dies
+    #[command(name = crate::upstream::GUARD, hide = true)]
+    Guard {
+        parent: u32,
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Runs the command that the process was started with.
@@ -82,6 +97,11 @@ pub fn main() -> ExitCode {
     let status = match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Mcp(arguments) => mcp::run(arguments),
+        Command::Guard { parent, program, arguments } => Err(Failure::System {
+            doing: "start the server",
+            source: crate::upstream::guard(*parent, program, arguments),
+        }),
     };
     match status {
         Ok(status) => status.into(),
