@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(
             added,
             "{\n  // mine\n  \"other\": 1,\n  \"servers\": {\n    \"a\": {\"command\": \"x\"}, // first\n    \"b\": {\n      \
-             \"command\": \"y\",\n      \"args\": [\"-v\"]\n    },\n  }\n}\n"
+             \"command\": \"y\",\n      \"args\": [\"-v\"],\n    },\n  }\n}\n"
         );
         let removed = remove(&added, "a").unwrap();
         assert!(removed.contains("// mine") && !removed.contains("\"a\""), "{removed}");

@@ -42,7 +42,7 @@ impl Call<'_> {
         match timeout_at(deadline, peer.call_tool_once(parameters)).await {
             Ok(Ok(CallToolResponse::Complete(result))) => Ok(result),
             Ok(Ok(_)) => Err(self.protocol("it asks for something that a program cannot give".into())),
-            Ok(Err(error)) => Err(self.failed(error, reason).await),
+            Ok(Err(error)) => Err(self.failed(error, &peer, reason).await),
             Err(_) => {
                 self.upstream.doubt.notify_one();
                 Err(CallError::Timeout { server: self.server(), tool: self.tool.name.clone(), after: self.within })
@@ -85,13 +85,19 @@ impl Call<'_> {
         }
     }
 
-    async fn failed(&self, error: ServiceError, reason: watch::Receiver<String>) -> CallError {
+    async fn failed(&self, error: ServiceError, peer: &Peer<RoleClient>, reason: watch::Receiver<String>) -> CallError {
         let (server, tool) = (self.server(), self.tool.name.clone());
         match error {
             ServiceError::McpError(error) if error.code == TOO_LARGE => self.too_large(),
             ServiceError::McpError(error) if error.code == GARBLED => self.protocol(error.message.into_owned()),
             ServiceError::McpError(error) => {
                 CallError::Refused { server, tool, message: format!("{} ({})", short(&error.message), error.code.0) }
+            }
+            // A stream of events that ended although the connection has not. rmcp does not say whether its bound ended it.
+            ServiceError::TransportClosed if !peer.is_transport_closed() => {
+                let most = self.settings.largest_answer;
+                let error = format!("its answer broke off, or was larger than {most} bytes");
+                CallError::Lost { server, tool, error }
             }
             ServiceError::TransportClosed => self.lost(reason).await,
             ServiceError::Cancelled { reason } => CallError::Cancelled {
