@@ -3,7 +3,7 @@
 use crate::calls::Calls;
 use crate::executions::Executor;
 use crate::grants::Grants;
-use crate::upstream::Upstreams;
+use crate::upstream::{Remotes, Upstreams};
 use std::sync::Arc;
 
 /// What every way in has in hand. Cheap to clone.
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(crate) struct App {
     pub(crate) executor: Executor,
     pub(crate) upstreams: Upstreams,
+    /// What changes the upstream servers while this one runs.
+    pub(crate) remotes: Arc<Remotes>,
     pub(crate) calls: Calls,
     pub(crate) grants: Arc<Grants>,
     /// The URL by which clients and browsers reach this server.

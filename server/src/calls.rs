@@ -26,7 +26,7 @@ impl Calls {
     /// Calls the tool `alias`, and gives what Python would get.
     pub(crate) async fn execute(&self, alias: &str, arguments: Map<String, Value>) -> Answer {
         let catalog = self.upstreams.catalog();
-        let Some(tool) = find(&catalog, alias) else { return unknown(&catalog, alias) };
+        let Some(tool) = find(&catalog, alias) else { return self.unknown(&catalog, alias) };
         self.checked(Arc::clone(tool), Vec::new(), arguments).await
     }
 
@@ -42,11 +42,45 @@ impl Calls {
     }
 }
 
+impl Calls {
+    fn permitted<'a>(&self, catalog: &'a Catalog, caller: &Caller, name: &str) -> Result<&'a Arc<Tool>, Answer> {
+        let tool = find(catalog, name).ok_or_else(|| self.unknown(catalog, name))?;
+        if caller.reach.includes(&tool.server, &tool.alias) {
+            return Ok(tool);
+        }
+        Err(Answer::error(
+            "ToolNotAvailable",
+            format!(
+                "unauthorized: `{alias}` is not among the tools of this execution: add \"{server}\" to `mcp_server_names`, or \
+                 \"{alias}\" to `required_tools`",
+                alias = tool.alias,
+                server = tool.server,
+            ),
+        ))
+    }
+
+    fn unknown(&self, catalog: &Catalog, name: &str) -> Answer {
+        if let Some(why) = self.upstreams.explain(name) {
+            return Answer::error("ToolNotAvailable", format!("`{name}` cannot be called: {why}"));
+        }
+        let near: Vec<_> = catalog.nearest(name, MOST_OFFERED).into_iter().map(|near| format!("`{near}`")).collect();
+        let offer = if near.is_empty() { String::new() } else { format!("did you mean {}? ", near.join(", ")) };
+        Answer::error(
+            "ToolNotAvailable",
+            format!(
+                "there is no tool `{name}`: {offer}`searchTools` finds the tools that are connected, and \
+                 `addRemoteMcpServer` connects another server"
+            ),
+        )
+    }
+}
+
 impl Tools for Calls {
     fn call(&self, caller: &Caller, name: String, positional: Vec<Value>, named: Map<String, Value>) -> Answering {
         let catalog = self.upstreams.catalog();
-        match permitted(&catalog, caller, &name) {
+        match self.permitted(&catalog, caller, &name) {
             Ok(tool) => {
+                tracing::info!(execution = %caller.execution, grant = caller.grant, tool = tool.alias, "call");
                 let (calls, tool) = (self.clone(), Arc::clone(tool));
                 Box::pin(async move { calls.checked(tool, positional, named).await })
             }
@@ -56,7 +90,7 @@ impl Tools for Calls {
 
     fn describe(&self, caller: &Caller, name: &str) -> Answer {
         let catalog = self.upstreams.catalog();
-        match permitted(&catalog, caller, name) {
+        match self.permitted(&catalog, caller, name) {
             Ok(tool) => match serde_json::to_value(tool.signature()) {
                 Ok(signature) => Answer::Value(signature),
                 Err(error) => Answer::error("ToolError", error.to_string()),
@@ -69,34 +103,6 @@ impl Tools for Calls {
 /// A tool by its alias; the prefix may be left out, as the SDK's users do.
 fn find<'a>(catalog: &'a Catalog, alias: &str) -> Option<&'a Arc<Tool>> {
     catalog.find(alias).or_else(|| catalog.find(&format!("mcp_{alias}")))
-}
-
-fn permitted<'a>(catalog: &'a Catalog, caller: &Caller, name: &str) -> Result<&'a Arc<Tool>, Answer> {
-    let tool = find(catalog, name).ok_or_else(|| unknown(catalog, name))?;
-    if caller.reach.includes(&tool.server, &tool.alias) {
-        return Ok(tool);
-    }
-    Err(Answer::error(
-        "ToolNotAvailable",
-        format!(
-            "unauthorized: `{alias}` is not among the tools of this execution: add \"{server}\" to `mcp_server_names`, or \
-             \"{alias}\" to `required_tools`",
-            alias = tool.alias,
-            server = tool.server,
-        ),
-    ))
-}
-
-fn unknown(catalog: &Catalog, name: &str) -> Answer {
-    let near: Vec<_> = catalog.nearest(name, MOST_OFFERED).into_iter().map(|near| format!("`{near}`")).collect();
-    let offer = if near.is_empty() { String::new() } else { format!("did you mean {}? ", near.join(", ")) };
-    Answer::error(
-        "ToolNotAvailable",
-        format!(
-            "there is no tool `{name}`: {offer}`searchTools` finds the tools that are connected, and `addRemoteMcpServer` \
-             connects another server"
-        ),
-    )
 }
 
 /// What Python gets of an answer: an error, structured content, a text, or the content as it is.

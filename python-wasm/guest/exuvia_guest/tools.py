@@ -31,7 +31,8 @@ class Tool:
     @property
     def __signature__(self):
         parameters = [_parameter(one) for one in self._describe()["parameters"]]
-        return inspect.Signature(parameters)
+        # In the order of positional arguments, where one without a default may follow one that has it.
+        return inspect.Signature(parameters, __validate_parameters__=False)
 
     @property
     def __doc__(self):
@@ -82,7 +83,7 @@ def _converted(name, values):
 
 
 def _parameter(described):
-    # The host gives names that are fit for Python, required ones first.
+    # The host gives names that are fit for Python.
     default = inspect.Parameter.empty if described["required"] else described.get("default")
     return inspect.Parameter(
         described["name"],

@@ -13,7 +13,7 @@ pub(crate) struct Server {
     #[arg(long, value_name = "URL", env = "EXUVIA_URL", default_value = "http://127.0.0.1:8787")]
     url: String,
     /// A grant's key, where the server asks for one
-    #[arg(long, value_name = "KEY", env = "EXUVIA_KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "EXUVIA_API_KEY", hide_env_values = true)]
     key: Option<String>,
 }
 

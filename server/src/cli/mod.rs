@@ -4,6 +4,8 @@ mod client;
 mod doctor;
 mod grants;
 mod inputs;
+mod mcp;
+mod mcp_file;
 mod print;
 mod progress;
 mod report;
@@ -12,7 +14,9 @@ mod serve;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +43,8 @@ Examples:
   exuvia run sales.py --input year=2026 --output total
   exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
   exuvia submit sales.py                        run a program on that server
+  exuvia mcp add time -- uvx mcp-server-time     add an MCP server
+  exuvia mcp test                               connect to all, and print their tools
   exuvia doctor                                 see what is cached, and what is wrong
 
 Exit status of `run` and `status`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.";
@@ -66,6 +72,15 @@ enum Command {
     Cancel(client::Cancel),
     Grants(grants::Arguments),
     Doctor(doctor::Arguments),
+    Mcp(mcp::Arguments),
+    /// Becomes a program that the kernel kills when the process that started it dies
+    #[command(name = crate::upstream::GUARD, hide = true)]
+    Guard {
+        parent: u32,
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Runs the command that the process was started with.
@@ -91,6 +106,11 @@ pub fn main() -> ExitCode {
         Command::Cancel(arguments) => client::cancel(arguments),
         Command::Grants(arguments) => grants::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Mcp(arguments) => mcp::run(arguments),
+        Command::Guard { parent, program, arguments } => Err(Failure::System {
+            doing: "start the server",
+            source: crate::upstream::guard(*parent, program, arguments),
+        }),
     };
     match status {
         Ok(status) => status.into(),

@@ -1,7 +1,7 @@
 //! `exuvia serve`: the server itself.
 
 use super::progress::Bar;
-use super::{Failure, Status, print};
+use super::{Failure, Status, chain, print};
 use crate::app::App;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
@@ -10,7 +10,7 @@ use crate::grants::Grants;
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
 use crate::store::{Files, Sled, Store};
-use crate::upstream::Upstreams;
+use crate::upstream::{self, Registry, Remotes, Sealed, Upstreams, Vault};
 use exuvia_runtime::{Cache, Sandbox};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -100,16 +100,51 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failure> {
     let store: Arc<dyn Store> = Arc::new(Sled::open(&data.store())?);
+    let base_url = config.base_url(address);
     let settings = config.settings();
     let sandbox_config =
         exuvia_runtime::Config { slots: config.executions.at_once, ..exuvia_runtime::Config::new(Cache::of_user()?) };
     let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
-    let upstreams = Upstreams::default();
+    let (upstreams, remotes) = upstreams(config, data, &base_url)?;
     let calls = Calls::new(upstreams.clone(), config.upstream.call_timeout);
     let keep = Keep::new(store, Files::new(data.files()));
     let executor = Executor::start(sandbox, keep, Arc::new(calls.clone()), settings)?;
-    let base_url = config.base_url(address).into();
-    Ok(App { executor, upstreams, calls, grants: Arc::new(Grants::at(data.grants())), base_url })
+    let grants = Arc::new(Grants::at(data.grants()));
+    Ok(App { executor, upstreams, remotes, calls, grants, base_url: base_url.into() })
+}
+
+/// The servers of mcp.json and those that clients have added, all of them connecting.
+fn upstreams(config: &Config, data: &Data, base_url: &str) -> Result<(Upstreams, Arc<Remotes>), Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::Server(chain(error));
+    let mut servers = Vec::new();
+    if let Some(path) = &config.mcp_config {
+        let loaded = upstream::load(path).map_err(|error| Failure::Usage(chain(&error)))?;
+        for warning in loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        servers.extend(loaded.servers);
+    }
+    let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| failed(&error))?);
+    let (registry, lost) = Registry::open(data.folder(), Arc::clone(&sealed)).map_err(|error| failed(&error))?;
+    for error in lost {
+        tracing::warn!(error = chain(&error), "a server that a client added is left out");
+    }
+    servers.extend(registry.all().into_iter().map(upstream::Server::from));
+    let vault = Vault::open(data.folder(), sealed)
+        .map_err(|source| Failure::System { doing: "open the folder of tokens", source })?;
+    let vault = Arc::new(vault);
+    let settings = upstream::Settings {
+        connect: config.upstream.connect_timeout,
+        call: config.upstream.call_timeout,
+        parallel: config.upstream.parallel_calls,
+        largest_answer: usize::try_from(config.upstream.largest_answer.as_u64()).unwrap_or(usize::MAX),
+        guard: std::env::current_exe().ok(),
+        vault: Some(Arc::clone(&vault)),
+        ..upstream::Settings::default()
+    };
+    let upstreams = Upstreams::start(servers, settings);
+    let remotes = Remotes::new(upstreams.clone(), registry, vault, format!("{base_url}/oauth/callback"));
+    Ok((upstreams, Arc::new(remotes)))
 }
 
 fn guard(config: &Config, app: &App, address: SocketAddr) -> Guard {
@@ -171,7 +206,7 @@ async fn announce(config: &Config, app: &App, address: SocketAddr) {
         print::out("KEY is what `exuvia grants create NAME` shows.\n");
     }
     app.upstreams.settled(SETTLE).await;
-    for line in app.upstreams.lines() {
-        print::out(&format!("  {line}"));
+    for server in app.upstreams.servers() {
+        print::out(&format!("  {}: {}", server.name, server.state));
     }
 }

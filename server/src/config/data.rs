@@ -26,6 +26,10 @@ impl Data {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn store(&self) -> PathBuf {
         self.0.join("store")
     }

@@ -73,6 +73,11 @@ impl ServerHandler for Handler {
             "getToolDetails" => upstream::details(app, arguments),
             "listTools" => upstream::list(app, arguments),
             "executeTool" => upstream::execute(app, arguments).await,
+            "addRemoteMcpServer" => upstream::add(app, arguments).await,
+            "updateRemoteMcpServer" => upstream::update(app, arguments).await,
+            "removeRemoteMcpServer" => upstream::remove(app, arguments).await,
+            "ReAuthRemoteMcpServer" => upstream::reauthorize(app, arguments).await,
+            "checkRemoteMcpOauthStatus" => upstream::flow(app, arguments),
             "getUserSecrets" => upstream::secrets(arguments),
             unknown => return Err(answer::unknown_tool(unknown)),
         };

@@ -13,7 +13,7 @@ mod upstream;
 pub(crate) use arguments::code as checked_code;
 pub(crate) use arguments::{CodeArguments, Way};
 pub(crate) use code::unknown_state;
-pub(crate) use upstream::parsed;
+pub(crate) use upstream::{parsed, servers};
 
 use crate::app::App;
 use crate::grants::Principal;

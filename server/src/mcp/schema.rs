@@ -103,6 +103,84 @@ pub(super) fn execute_tool() -> Value {
     })
 }
 
+pub(super) fn add_server() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "server_name": { "type": "string", "description": "A short name; it becomes part of the tools' names: mcp_<server_name>_<tool>." },
+            "server_url": { "type": "string", "description": "The address of a streamable HTTP MCP server." },
+            "env_args": { "type": "object", "additionalProperties": { "type": "string" },
+                "description": "Tokens (API_KEY, BEARER_TOKEN, ACCESS_TOKEN, TOKEN, AUTHORIZATION), headers by their names, or variables of the address." },
+            "template_id": { "type": "string", "description": "Not available here: give server_url." },
+            "credentials": { "type": "object", "additionalProperties": { "type": "string" }, "description": "The same as env_args." },
+        },
+        "required": ["server_name"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn update_server() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "server_name": { "type": "string", "description": "A server that addRemoteMcpServer added." },
+            "server_url": { "type": "string", "description": "Its new address." },
+            "env_args": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Its new token or headers." },
+        },
+        "required": ["server_name"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn one_server() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "server_name": { "type": "string", "description": "The server's name." } },
+        "required": ["server_name"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn flow() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "flow_id": { "type": "string", "description": "What came with the auth_url." } },
+        "required": ["flow_id"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn server_outcome() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "success": { "type": "boolean" },
+            "server_name": { "type": "string" },
+            "status": { "type": "string" },
+            "tools": { "type": "array", "items": { "type": "string" } },
+            "requires_auth": { "type": "boolean" },
+            "auth_url": { "type": "string" },
+            "flow_id": { "type": "string" },
+            "error": { "type": "string" },
+            "message": { "type": "string" },
+        },
+        "required": ["success", "server_name"],
+    })
+}
+
+pub(super) fn flow_status() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "flow_id": { "type": "string" },
+            "server_name": { "type": ["string", "null"] },
+            "status": { "type": "string", "enum": ["pending", "authorized", "expired", "failed"] },
+            "error": { "type": ["string", "null"] },
+        },
+        "required": ["flow_id", "status"],
+    })
+}
+
 pub(super) fn nothing() -> Value {
     json!({ "type": "object", "properties": {}, "additionalProperties": false })
 }

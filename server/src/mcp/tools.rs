@@ -62,6 +62,22 @@ fn all() -> Vec<Tool> {
             .with_raw_output_schema(object(schema::tools())),
         tool("executeTool", "Call one tool", EXECUTE_TOOL, object(schema::execute_tool()), changes())
             .with_raw_output_schema(object(schema::tool_result())),
+        tool("addRemoteMcpServer", "Add an MCP server", ADD_SERVER, object(schema::add_server()), changes())
+            .with_raw_output_schema(object(schema::server_outcome())),
+        tool(
+            "updateRemoteMcpServer",
+            "Change an MCP server",
+            UPDATE_SERVER,
+            object(schema::update_server()),
+            changes(),
+        )
+        .with_raw_output_schema(object(schema::server_outcome())),
+        tool("removeRemoteMcpServer", "Remove an MCP server", REMOVE_SERVER, object(schema::one_server()), changes())
+            .with_raw_output_schema(object(schema::server_outcome())),
+        tool("ReAuthRemoteMcpServer", "Authorize again", REAUTHORIZE, object(schema::one_server()), changes())
+            .with_raw_output_schema(object(schema::server_outcome())),
+        tool("checkRemoteMcpOauthStatus", "Check an authorization", FLOW, object(schema::flow()), reads())
+            .with_raw_output_schema(object(schema::flow_status())),
         tool("getUserSecrets", "List secrets", SECRETS, object(schema::nothing()), reads())
             .with_raw_output_schema(object(schema::secrets())),
     ]
@@ -87,6 +103,23 @@ searchTools is shorter when you know what you are looking for.";
 const EXECUTE_TOOL: &str = "\
 Call one tool of a connected MCP server and get its result, without a script. For several calls, or to work with results, \
 use executeCode.";
+
+const ADD_SERVER: &str = "\
+Connect a remote MCP server, so that its tools can be called. Give its address, and its token in env_args as API_KEY, \
+BEARER_TOKEN, ACCESS_TOKEN, TOKEN or AUTHORIZATION, if it needs one. If it wants OAuth, the answer has requires_auth with an \
+auth_url that the user must open; call checkRemoteMcpOauthStatus with its flow_id afterwards. The server is kept across restarts.";
+
+const UPDATE_SERVER: &str = "\
+Change the address of a server that was added with addRemoteMcpServer, or its token (env_args), or just read its tools anew.";
+
+const REMOVE_SERVER: &str =
+    "Disconnect a server that was added with addRemoteMcpServer, and forget it with its tokens.";
+
+const REAUTHORIZE: &str = "\
+Begin a new OAuth authorization of a connected MCP server; its configuration stays. Answers an auth_url for the user to open.";
+
+const FLOW: &str = "\
+Whether the user has completed an OAuth authorization: pending, authorized, expired (after 15 minutes) or failed.";
 
 const SECRETS: &str = "The names of the secrets that scripts may use, with masked values. Values are never shown.";
 

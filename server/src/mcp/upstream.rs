@@ -4,9 +4,10 @@ use super::answer::{Answered, failed, structured};
 use super::arguments::read;
 use crate::app::App;
 use crate::executions::Answer;
-use crate::upstream::Tool;
+use crate::upstream::{self, Added, Flow, Status, Tool};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Tools in one answer of `searchTools`, and of `listTools` on one page.
 const MOST_FOUND: usize = 20;
@@ -22,7 +23,7 @@ pub(super) fn search(app: &App, given: Map<String, Value>) -> Answered {
     let SearchArguments { query } = read(given)?;
     let catalog = app.upstreams.catalog();
     let tools: Vec<_> = catalog.search(&query, MOST_FOUND).into_iter().map(|tool| short(tool)).collect();
-    structured(&json!({ "tools": tools, "servers": app.upstreams.servers() }))
+    structured(&json!({ "tools": tools, "servers": servers(app) }))
 }
 
 #[derive(Deserialize)]
@@ -57,7 +58,7 @@ pub(super) fn list(app: &App, given: Map<String, Value>) -> Answered {
     let page: Vec<_> = rest.take(PAGE + 1).collect();
     let next = page.get(PAGE).and_then(|_| page.get(PAGE - 1)).map(|tool| tool.alias.clone());
     let tools: Vec<_> = page.iter().take(PAGE).map(|tool| short(tool)).collect();
-    structured(&json!({ "tools": tools, "next": next, "servers": app.upstreams.servers() }))
+    structured(&json!({ "tools": tools, "next": next, "servers": servers(app) }))
 }
 
 #[derive(Deserialize)]
@@ -84,6 +85,124 @@ struct NoArguments {}
 pub(super) fn secrets(given: Map<String, Value>) -> Answered {
     let NoArguments {} = read(given)?;
     structured(&json!({ "secrets": [] }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddArguments {
+    server_name: String,
+    server_url: Option<String>,
+    #[serde(default)]
+    env_args: BTreeMap<String, String>,
+    template_id: Option<String>,
+    credentials: Option<BTreeMap<String, String>>,
+}
+
+pub(super) async fn add(app: &App, given: Map<String, Value>) -> Answered {
+    let AddArguments { server_name, server_url, mut env_args, template_id, credentials } = read(given)?;
+    if let Some(template) = template_id {
+        return Err(format!(
+            "`template_id` is `{template}`: this server has no catalogue of servers; give the `server_url` instead"
+        ));
+    }
+    env_args.extend(credentials.unwrap_or_default());
+    let url =
+        server_url.ok_or("`server_url` is missing: give the address of the MCP server, as in https://host/mcp")?;
+    let added = app.remotes.add(&server_name, &url, &env_args).await.map_err(|error| upstream::chain(&error))?;
+    outcome(&server_name, added)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpdateArguments {
+    server_name: String,
+    server_url: Option<String>,
+    env_args: Option<BTreeMap<String, String>>,
+}
+
+pub(super) async fn update(app: &App, given: Map<String, Value>) -> Answered {
+    let UpdateArguments { server_name, server_url, env_args } = read(given)?;
+    let updated = app.remotes.update(&server_name, server_url.as_deref(), env_args.as_ref()).await;
+    outcome(&server_name, updated.map_err(|error| upstream::chain(&error))?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedArguments {
+    server_name: String,
+}
+
+pub(super) async fn remove(app: &App, given: Map<String, Value>) -> Answered {
+    let NamedArguments { server_name } = read(given)?;
+    app.remotes.remove(&server_name).await.map_err(|error| upstream::chain(&error))?;
+    structured(&json!({ "success": true, "server_name": server_name }))
+}
+
+pub(super) async fn reauthorize(app: &App, given: Map<String, Value>) -> Answered {
+    let NamedArguments { server_name } = read(given)?;
+    let begun = app.remotes.oauth.reauthorize(&server_name).await.map_err(|error| upstream::chain(&error))?;
+    outcome(&server_name, Added::RequiresAuth(begun))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FlowArguments {
+    flow_id: String,
+}
+
+pub(super) fn flow(app: &App, given: Map<String, Value>) -> Answered {
+    let FlowArguments { flow_id } = read(given)?;
+    let flow = app.remotes.oauth.status(&flow_id).ok_or_else(|| {
+        format!("there is no flow `{flow_id}`, or it ended long ago: ReAuthRemoteMcpServer begins another")
+    })?;
+    let (status, error) = match flow {
+        Flow::Pending => ("pending", None),
+        Flow::Authorized => ("authorized", None),
+        Flow::Expired => ("expired", Some("the address was not opened in time: begin again".to_owned())),
+        Flow::Failed { error } => ("failed", Some(error)),
+    };
+    let server = app.remotes.oauth.server(&flow_id);
+    structured(&json!({ "flow_id": flow_id, "server_name": server, "status": status, "error": error }))
+}
+
+fn outcome(server: &str, added: Added) -> Answered {
+    match added {
+        Added::Ready { tools } => {
+            structured(&json!({ "success": true, "server_name": server, "status": "ready", "tools": tools }))
+        }
+        Added::RequiresAuth(begun) => structured(&json!({
+            "success": true,
+            "server_name": server,
+            "status": "needs_authorization",
+            "requires_auth": true,
+            "auth_url": begun.auth_url,
+            "flow_id": begun.flow_id,
+            "message": "Ask the user to open auth_url; then call checkRemoteMcpOauthStatus with flow_id until it is authorized.",
+        })),
+        Added::Down { error } => structured(&json!({
+            "success": false,
+            "server_name": server,
+            "status": "down",
+            "error": error,
+            "message": "The server is kept, and connected as soon as that works.",
+        })),
+    }
+}
+
+/// The upstream servers, as clients see them.
+pub(crate) fn servers(app: &App) -> Vec<Value> {
+    app.upstreams.servers().iter().map(server).collect()
+}
+
+fn server(status: &Status) -> Value {
+    let retry_in_s = status.state.retry_in().map(|time| time.as_secs());
+    json!({
+        "name": status.name,
+        "transport": status.transport,
+        "status": status.state.word(),
+        "detail": status.state.to_string(),
+        "retry_in_s": retry_in_s,
+    })
 }
 
 /// A text as the value that it is the JSON of, or else itself.

@@ -1,6 +1,7 @@
 //! Whether the server lives, whether it can work, and what it offers.
 
 use crate::app::App;
+use crate::mcp::servers;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -16,7 +17,7 @@ pub(super) async fn healthz() -> Json<Value> {
 
 /// Ready means: executions are accepted. Upstream servers that are down do not count; they are listed.
 pub(super) async fn readyz(State(app): State<App>) -> Json<Value> {
-    Json(json!({ "status": "ready", "executions": app.executor.under_way(), "servers": app.upstreams.servers() }))
+    Json(json!({ "status": "ready", "executions": app.executor.under_way(), "servers": servers(&app) }))
 }
 
 pub(super) async fn openapi() -> impl IntoResponse {

@@ -4,6 +4,7 @@ mod error;
 mod events;
 mod executions;
 mod health;
+mod oauth;
 mod tools;
 
 use crate::app::App;
@@ -16,6 +17,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(health::openapi))
+        .route("/oauth/callback", get(oauth::callback))
         .route("/api/tools/execute", post(tools::execute))
         .route("/v1/executions", post(executions::submit).get(executions::list))
         .route("/v1/executions/{uuid}", get(executions::status).delete(executions::cancel))

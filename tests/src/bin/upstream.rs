@@ -1,0 +1,94 @@
+//! An upstream MCP server for tests, on standard input and output, with tools that behave well and tools that do not.
+//!
+//! It speaks the protocol by hand, so that it can break it.
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value gives null where nothing is")]
+
+use serde_json::{Value, json};
+use std::io::{BufRead, Write, stdin, stdout};
+use std::thread;
+use std::time::Duration;
+
+fn main() {
+    for line in stdin().lock().lines().map_while(Result::ok) {
+        let Ok(request) = serde_json::from_str::<Value>(&line) else { continue };
+        if request["id"].is_null() {
+            continue;
+        }
+        // Each on its own thread: calls overlap, as in a real server.
+        thread::spawn(move || {
+            let result = match request["method"].as_str().unwrap_or_default() {
+                "initialize" => initialize(&request["params"]),
+                "tools/list" => json!({ "tools": tools() }),
+                "tools/call" => call(&request["params"]),
+                "ping" => json!({}),
+                _ => {
+                    let error = json!({ "code": -32601, "message": "method not found" });
+                    say(&json!({ "jsonrpc": "2.0", "id": request["id"], "error": error }).to_string());
+                    return;
+                }
+            };
+            say(&json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }).to_string());
+        });
+    }
+}
+
+fn initialize(params: &Value) -> Value {
+    json!({
+        "protocolVersion": params["protocolVersion"],
+        "capabilities": { "tools": {} },
+        "serverInfo": { "name": "upstream", "version": "1" },
+    })
+}
+
+fn tools() -> Value {
+    let number = json!({ "type": "integer" });
+    json!([
+        tool("add", "Adds two numbers.", &json!({ "a": number, "b": number }), &["a", "b"]),
+        tool("echo-text", "Gives back a text.", &json!({ "text": { "type": "string" } }), &["text"]),
+        tool("fail", "Fails.", &json!({}), &[]),
+        tool("slow", "Answers after some milliseconds.", &json!({ "ms": number }), &["ms"]),
+        tool("big", "Answers so many bytes.", &json!({ "bytes": number }), &["bytes"]),
+        tool("die", "Ends the server.", &json!({}), &[]),
+        tool("babble", "Says what is no message.", &json!({}), &[]),
+    ])
+}
+
+fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Value {
+    json!({
+        "name": name,
+        "description": description,
+        "inputSchema": { "type": "object", "properties": properties, "required": required, "additionalProperties": false },
+    })
+}
+
+fn call(params: &Value) -> Value {
+    let arguments = &params["arguments"];
+    match params["name"].as_str().unwrap_or_default() {
+        "add" => {
+            let sum = arguments["a"].as_i64().unwrap_or(0) + arguments["b"].as_i64().unwrap_or(0);
+            json!({ "content": [{ "type": "text", "text": sum.to_string() }], "structuredContent": { "sum": sum } })
+        }
+        "echo-text" => text(arguments["text"].as_str().unwrap_or_default()),
+        "slow" => {
+            thread::sleep(Duration::from_millis(arguments["ms"].as_u64().unwrap_or(0)));
+            text("\"slept\"")
+        }
+        "big" => text(&"x".repeat(usize::try_from(arguments["bytes"].as_u64().unwrap_or(0)).unwrap_or(0))),
+        "die" => std::process::exit(3),
+        "babble" => {
+            say("this is no JSON");
+            text("babbled")
+        }
+        _ => json!({ "content": [{ "type": "text", "text": "no luck" }], "isError": true }),
+    }
+}
+
+fn text(text: &str) -> Value {
+    json!({ "content": [{ "type": "text", "text": text }] })
+}
+
+fn say(line: &str) {
+    let mut out = stdout().lock();
+    // Nobody is left to tell when the reader is gone.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
