@@ -33,7 +33,7 @@ impl Calls {
     async fn checked(&self, tool: Arc<Tool>, positional: Vec<Value>, named: Map<String, Value>) -> Answer {
         let arguments = match tool.arguments(positional, named) {
             Ok(arguments) => arguments,
-            Err(why) => return Answer::error("ToolArgumentError", format!("`{}`: {why}", tool.alias)),
+            Err(why) => return Answer::error("ToolArgumentError", why),
         };
         match self.upstreams.call(&tool, arguments, self.within).await {
             Ok(result) => unwrapped(&tool, result),

@@ -1,9 +1,11 @@
 //! Live servers: children written in Python, and HTTP servers in this process.
 
 mod http;
+
 mod oauth;
 
 use super::config::Stdio;
+
 use super::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use super::http::{at, serve};
 use super::*;
+use crate::upstream::oauth::{Oauth, OauthError};
 use axum::extract::{Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
