@@ -1,6 +1,7 @@
 //! One connection to one server, from its start to its end. When to connect again is `supervisor`'s to decide.
 
 use super::Settings;
+use super::bounded::Bounded;
 use super::child::{Child, Tail};
 use super::config::{Http, Server, Stdio, Transport};
 use super::error::{ConnectError, chain, short};
@@ -160,11 +161,11 @@ impl Connection {
         };
         match authorized {
             Some(client) => {
-                let transport = StreamableHttpClientTransport::with_client(client, config);
+                let transport = StreamableHttpClientTransport::with_client(Bounded(client), config);
                 Self::serve(transport, settings, protocol, said).await
             }
             None => {
-                let transport = StreamableHttpClientTransport::with_client(client, config);
+                let transport = StreamableHttpClientTransport::with_client(Bounded(client), config);
                 Self::serve(transport, settings, protocol, said).await
             }
         }
