@@ -32,10 +32,8 @@ impl Remote {
 
 impl ServerHandler for Remote {
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        match self.modern {
-            true => Cow::Borrowed(&[ProtocolVersion::V_2026_07_28]),
-            false => Cow::Borrowed(&[ProtocolVersion::V_2025_06_18]),
-        }
+        let one = if self.modern { ProtocolVersion::V_2026_07_28 } else { ProtocolVersion::V_2025_06_18 };
+        Cow::Owned(vec![one])
     }
 
     fn get_info(&self) -> ServerConfig {
@@ -185,9 +183,10 @@ async fn what_is_no_mcp_server_is_said_to_be_none() {
 #[tokio::test]
 async fn headers_are_sent_and_a_refused_token_is_said_to_be_refused() {
     let guarded = |headers: HeaderMap, request: axum::extract::Request, next: axum::middleware::Next| async move {
-        match headers.get("authorization").is_some_and(|token| token == "Bearer right-token") {
-            true => next.run(request).await,
-            false => axum::response::IntoResponse::into_response(StatusCode::UNAUTHORIZED),
+        if headers.get("authorization").is_some_and(|token| token == "Bearer right-token") {
+            next.run(request).await
+        } else {
+            axum::response::IntoResponse::into_response(StatusCode::UNAUTHORIZED)
         }
     };
     let url = serve(router(&Remote::new(true), true).layer(axum::middleware::from_fn(guarded))).await;
