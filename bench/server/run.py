@@ -124,16 +124,16 @@ def waiting(server):
     """1,000 executions that each wait 5 s in a tool."""
     began = time.perf_counter()
     uuids = [server.tool("asyncExecuteCode", script="mcp_Math_slow(ms=5000)")["execution_uuid"] for _ in range(1000)]
+    # All of them wait now. Once: counting shared pages takes the kernel seconds.
+    counting = time.perf_counter()
     most = server.memory()
+    counting = time.perf_counter() - counting
     for uuid in uuids:
-        while True:
-            status = server.tool("checkCodeExecStatus", execution_uuid=uuid, wait_seconds=1)
-            most = max(most, server.memory())
-            if status["success"] is not None:
-                break
+        while (status := server.tool("checkCodeExecStatus", execution_uuid=uuid, wait_seconds=1))["success"] is None:
+            pass
         if not status["success"]:
             sys.exit(json.dumps(status))
-    took = time.perf_counter() - began
+    took = time.perf_counter() - began - counting
     return "1,000 executions of 5 s in a tool", f"{took:.1f} s, {most:,.0f} MiB", "≤ 15 s, ≤ 2 GiB"
 
 
