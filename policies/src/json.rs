@@ -16,7 +16,7 @@ pub(crate) const MAX_BYTES: usize = 4 << 20;
 /// deepest rule is at seven.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// 2^53: up to here a float without a fraction is the integer that was written.
+/// 2^53: below it a float without a fraction is the integer that was written; at it, 2^53 + 1 may have been.
 const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads a document of at most [`MAX_BYTES`].
@@ -118,7 +118,7 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         // The reader turns an integer that fits no integer type into the nearest float, silently.
-        let held = self.0.numbers == Numbers::Any || value.abs() <= EXACT_FLOAT;
+        let held = self.0.numbers == Numbers::Any || value.abs() < EXACT_FLOAT;
         let number = Number::from_f64(value).filter(|_| held);
         number.map(Value::Number).ok_or_else(|| self.0.fail(Problem::InexactNumber))
     }

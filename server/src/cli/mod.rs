@@ -52,6 +52,7 @@ Exit status of `run` and `status`: 0 finished, 1 raised, 2 stopped by a limit, 3
 #[derive(Debug, Parser)]
 #[command(
     name = "exuvia",
+    bin_name = "exuvia",
     version,
     about = "Run Python in a sandbox, for people and for AI agents: real CPython with NumPy and pandas, fresh for every run",
     after_help = AFTER_HELP,

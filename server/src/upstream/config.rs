@@ -76,6 +76,7 @@ impl Server {
         Self { name: name.to_owned(), transport, disabled: false, timeout: None, secrets }
     }
 
+    #[cfg(test)]
     pub(crate) fn stdio(name: &str, stdio: Stdio) -> Self {
         let secrets = stdio.environment.values().cloned().collect();
         Self { name: name.to_owned(), transport: Transport::Stdio(stdio), disabled: false, timeout: None, secrets }

@@ -69,6 +69,7 @@ pub(crate) enum CallError {
 
 impl CallError {
     /// Whether the tool may have taken effect although there is no answer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what repeats calls will ask it"))]
     pub(crate) fn in_doubt(&self) -> bool {
         matches!(
             self,

@@ -3,6 +3,7 @@
 use super::http::{at, serve};
 use super::*;
 use crate::upstream::oauth::{Oauth, OauthError};
+use crate::upstream::remote::RemoteError;
 use axum::extract::{Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
