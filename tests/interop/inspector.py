@@ -28,7 +28,7 @@ CALLS = [
     ("addRemoteMcpServer", {"server_name": "Added", "server_url": everything}, {"status": "ready"}),
     ("updateRemoteMcpServer", {"server_name": "Added"}, {"status": "ready"}),
     # This server wants no authorization, and the flow was never begun: errors that say so.
-    ("ReAuthRemoteMcpServer", {"server_name": "Added"}, "error: "),
+    ("ReAuthRemoteMcpServer", {"server_name": "Added"}, "error: the authorization of `Added` failed: "),
     ("checkRemoteMcpOauthStatus", {"flow_id": "none"}, "error: there is no flow `none`"),
     ("removeRemoteMcpServer", {"server_name": "Added"}, {"success": True}),
     ("getUserSecrets", {}, {"secrets": []}),
