@@ -63,7 +63,7 @@ impl ServerHandler for Fixtures {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let content = match request.name.as_ref() {
+        let blocks = match request.name.as_ref() {
             "test_simple_text" => vec![ContentBlock::text("This is a simple text response for testing.")],
             "test_image_content" => vec![image()],
             "test_audio_content" => vec![ContentBlock::audio(WAV, "audio/wav")],
@@ -84,7 +84,7 @@ impl ServerHandler for Fixtures {
             }
             _ => return self.0.call_tool(request, context).await,
         };
-        Ok(CallToolResult::success(content).into())
+        Ok(CallToolResult::success(blocks).into())
     }
 
     async fn list_resources(
@@ -148,7 +148,7 @@ impl ServerHandler for Fixtures {
     ) -> Result<GetPromptResponse, ErrorData> {
         let given = request.arguments.as_ref();
         let argument = |name| given.and_then(|all| all.get(name)).and_then(Value::as_str).unwrap_or_default();
-        let content = match request.name.as_str() {
+        let blocks = match request.name.as_str() {
             "test_simple_prompt" => vec![ContentBlock::text("This is a simple prompt for testing.")],
             "test_prompt_with_arguments" => {
                 let text = format!("Prompt with arguments: arg1='{}', arg2='{}'", argument("arg1"), argument("arg2"));
@@ -162,7 +162,7 @@ impl ServerHandler for Fixtures {
             "test_prompt_with_image" => vec![image(), ContentBlock::text("Please analyze the image above.")],
             _ => return self.0.get_prompt(request, context).await,
         };
-        let messages = content.into_iter().map(|content| PromptMessage::new(Role::User, content)).collect();
+        let messages = blocks.into_iter().map(|block| PromptMessage::new(Role::User, block)).collect();
         Ok(GetPromptResult::new(messages).into())
     }
 }
