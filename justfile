@@ -11,10 +11,14 @@ test:
 ci:
     .ci/run
 
+# Real clients against the server, and the server against real upstream servers: `just interop sdk` runs one suite.
+interop *suites:
+    tests/interop/run {{suites}}
+
 # Formatting and lints.
 lint:
     cargo fmt --check
-    cargo clippy --workspace --all-targets -- --deny warnings
+    cargo clippy --workspace --all-targets --features exuvia/conformance -- --deny warnings
 
 # Print the table of docs/performance.md with this machine's figures beside the targets.
 bench:

@@ -273,6 +273,9 @@ fn other_names_and_other_pages_are_kept_out() {
         answer["error"],
         "pages of `https://evil.example` may not use this server: add it to `allowed_origins` in exuvia.toml"
     );
+    // Its own pages are no strangers; those of another port are.
+    assert_eq!(server.post("/mcp", &call, &[accept, ("origin", &server.url)]).0, 200);
+    assert_eq!(server.post("/mcp", &call, &[accept, ("origin", "http://127.0.0.1:1")]).0, 403);
 }
 
 // What survives.

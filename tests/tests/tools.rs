@@ -88,6 +88,19 @@ fn tools_are_functions_whose_results_are_parsed() {
     assert_eq!(given["tool_calls"][0]["tool"], "mcp_Math_add");
 }
 
+/// A client that starts this server calls at once, and its servers take a moment to start.
+#[test]
+fn the_first_calls_wait_for_servers_that_are_connecting() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = write(folder.path(), "");
+    let slow = ["-c", "sleep 0.5; exec \"$0\"", env!("CARGO_BIN_EXE_upstream-for-tests")];
+    let servers = json!({ "mcpServers": { "Math": { "command": "/bin/sh", "args": slow } } });
+    fs::write(folder.path().join("mcp.json"), servers.to_string()).unwrap();
+    let server = Server::start_in(folder.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let (_, found, _) = server.tool("searchTools", json!({ "query": "adds numbers" }));
+    assert_eq!(found["tools"][0]["name"], "mcp_Math_add", "{found}");
+}
+
 #[test]
 fn arguments_are_checked_before_they_leave() {
     let place = Place::new();

@@ -65,7 +65,7 @@ impl Guard {
         }
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
-            if !self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+            if !is_own(origin, host) && !self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
                 let why =
                     format!("pages of `{origin}` may not use this server: add it to `allowed_origins` in exuvia.toml");
                 return Err((StatusCode::FORBIDDEN, why));
@@ -100,6 +100,12 @@ impl Guard {
             None => Err((StatusCode::UNAUTHORIZED, "this key is not known here, or was revoked".into())),
         }
     }
+}
+
+/// Whether a page comes from this server itself, under the name that the request was let in by.
+fn is_own(origin: &str, host: &str) -> bool {
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
 
 fn key(headers: &HeaderMap) -> Option<&str> {
@@ -157,7 +163,9 @@ mod tests {
         let guard = guard(Auth::Auto, true, folder.path());
         let with = |origin| check(&guard, "/healthz", &[("host", "localhost"), ("origin", origin)]);
         assert!(with("https://app.example.org").is_ok());
-        for origin in ["https://evil.example", "null", "http://localhost:8787"] {
+        // Its own pages, as a browser names them.
+        assert!(with("http://localhost").is_ok());
+        for origin in ["https://evil.example", "null", "http://localhost:8787", "localhost", "file://localhost"] {
             let (status, why) = with(origin).unwrap_err();
             assert_eq!(status, 403);
             assert!(why.starts_with(&format!("pages of `{origin}` may not use this server")), "{why}");

@@ -8,10 +8,13 @@ use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
     ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
+use std::time::Duration;
 
+/// Most that a call waits for servers that are connecting for the first time.
+const SETTLE: Duration = Duration::from_secs(5);
 /// How long clients may keep lists: they change with the program only.
 const LISTS_KEPT_MS: u64 = 5 * 60 * 1000;
 
@@ -63,6 +66,10 @@ impl ServerHandler for Handler {
         let arguments = request.arguments.unwrap_or_default();
         let app = &self.app;
         let grant = principal.grant.as_str();
+        // A client that has started this process calls at once; the servers take a moment.
+        if tools::NEED_SERVERS.contains(&request.name.as_ref()) {
+            app.upstreams.settled(SETTLE).await;
+        }
         let answered = match request.name.as_ref() {
             "executeCode" => code::execute(app, grant, arguments, &context).await,
             "asyncExecuteCode" => code::submit(app, grant, arguments).await,
@@ -107,8 +114,7 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let read = guide::read(&request.uri)?;
-        Ok(read.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Private).into())
+        guide::read(&request.uri).map(|read| kept(read).into())
     }
 
     async fn list_prompts(
@@ -127,4 +133,9 @@ impl ServerHandler for Handler {
     ) -> Result<GetPromptResponse, ErrorData> {
         guide::get_prompt(&request).map(Into::into)
     }
+}
+
+/// A resource that clients may keep as long as lists.
+pub(super) fn kept(read: ReadResourceResult) -> ReadResourceResult {
+    read.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Private)
 }

@@ -3,6 +3,8 @@
 mod answer;
 mod arguments;
 mod code;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod guide;
 mod handler;
 mod progress;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// The service behind `/mcp`. Hosts, origins and keys have been checked when it is called.
-pub(crate) fn service(app: App, stop: CancellationToken) -> StreamableHttpService<Handler, NeverSessionManager> {
+pub(crate) fn service(app: App, stop: CancellationToken) -> StreamableHttpService<Served, NeverSessionManager> {
     // Sessions would end a silent call after some minutes, and bind a client to one process.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -35,8 +37,19 @@ pub(crate) fn service(app: App, stop: CancellationToken) -> StreamableHttpServic
         .disable_allowed_origins()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(stop);
-    let handler = Handler::new(app, None);
+    let handler = served(Handler::new(app, None));
     StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config)
+}
+
+#[cfg(not(feature = "conformance"))]
+type Served = Handler;
+#[cfg(feature = "conformance")]
+type Served = conformance::Fixtures;
+
+fn served(handler: Handler) -> Served {
+    #[cfg(feature = "conformance")]
+    let handler = conformance::Fixtures(handler);
+    handler
 }
 
 /// Serves whoever started this process, until its input ends.
