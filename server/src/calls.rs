@@ -44,7 +44,10 @@ impl Calls {
         named: Map<String, Value>,
     ) -> Answer {
         let granted = self.gate.decide(asker, &tool.alias, || {
-            let arguments = with_defaults(&tool, tool.arguments(positional, named)?)?;
+            // First: what is wrong with the arguments is said in words of the tool's definition.
+            self.gate.pinned(asker, &tool)?;
+            let arguments = tool.arguments(positional, named).and_then(|arguments| with_defaults(&tool, arguments));
+            let arguments = arguments.map_err(Stop::Arguments)?;
             Ok(Asked { arguments, schema: None, definition: Some(tool.digest()) })
         });
         let effect = match granted {
@@ -129,7 +132,9 @@ impl Tools for Calls {
     fn describe(&self, caller: &Caller, name: &str) -> Answer {
         let catalog = self.upstreams.catalog();
         match self.permitted(&catalog, caller, name) {
-            Ok(tool) if !self.gate.shows(&caller.grant, &tool.alias) => self.unknown(&catalog, &caller.grant, name),
+            Ok(tool) if self.gate.offered(&caller.grant, vec![tool]).is_empty() => {
+                self.unknown(&catalog, &caller.grant, name)
+            }
             Ok(tool) => match serde_json::to_value(tool.signature()) {
                 Ok(signature) => Answer::Value(signature),
                 Err(error) => Answer::error("ToolError", error.to_string()),

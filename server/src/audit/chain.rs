@@ -54,8 +54,8 @@ impl Key {
         if self.seal(text) != seal {
             return None;
         }
-        let link: Fields = serde_json::from_str(line).ok()?;
-        Some(Link { number: link.number, before: link.before, seal: seal.to_owned() })
+        let Fields { number, before } = serde_json::from_str(line).ok()?;
+        Some(Link { number, before, seal: seal.to_owned() })
     }
 }
 

@@ -70,7 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
                     last.pop_front();
                 }
             }
-            last.iter().for_each(|line| out(&short(line)));
+            for line in &last {
+                out(&short(line));
+            }
         }
         What::Query(query) => {
             for line in audit::lines(&folder).map_err(failed)? {

@@ -113,12 +113,14 @@ fn test(policy: &Policy) -> Status {
 fn diff(old: &Policy, new: &Policy) -> Status {
     let mut lines = Vec::new();
     compare("", &old.to_json(), &new.to_json(), &mut lines);
-    lines.iter().for_each(|line| out(line));
+    for line in &lines {
+        out(line);
+    }
     if lines.is_empty() { Status::Finished } else { Status::Raised }
 }
 
 /// One line for each place that differs. Both documents' depth is bounded by their reader.
-fn compare(place: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
+pub(super) fn compare(place: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let at = |name: &str| format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"));

@@ -7,7 +7,7 @@ use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
 use crate::executions::{Executor, Keep};
-use crate::gate::{Gate, Policies};
+use crate::gate::{Gate, Pins, Policies};
 use crate::grants::Grants;
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
@@ -111,7 +111,7 @@ fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failu
     let policies = Policies::open(config.policy.as_deref(), Arc::clone(&grants))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let audit = Audit::open(&data.audit()).map_err(|error| Failure::Server(error.to_string()))?;
-    let gate = Arc::new(Gate::open(policies, &store, audit)?);
+    let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit)?);
     gate.start();
     let settings = config.settings();
     let sandbox_config =

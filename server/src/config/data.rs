@@ -42,6 +42,10 @@ impl Data {
         self.0.join("audit")
     }
 
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.0.join("pins.json")
+    }
+
     pub(crate) fn grants(&self) -> PathBuf {
         self.0.join("grants.json")
     }

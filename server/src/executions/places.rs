@@ -18,7 +18,6 @@ pub(super) struct Place {
 pub(super) struct Held {
     /// Where its end is reported; none for one that an earlier process accepted.
     pub(super) receipt: Option<Receipt>,
-    #[expect(dead_code, reason = "it is held, and given back by being dropped")]
     pub(super) place: Place,
 }
 

@@ -42,12 +42,15 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, wa
             Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
         },
     };
-    ended(&inner, &live, given, ending, (!written).then_some(&request)).await;
-    if let Some(receipt) = held.receipt
+    // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
+    let Held { receipt, place } = held;
+    drop(place);
+    if let Some(receipt) = receipt
         && ending != Ending::Cancelled
     {
         inner.gate.settle(receipt, ending == Ending::Finished);
     }
+    ended(&inner, &live, given, ending, (!written).then_some(&request)).await;
     inner.lock().remove(&live.id());
 }
 

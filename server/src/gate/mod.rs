@@ -1,21 +1,24 @@
 //! The one gate: every call of a tool, whether a client or a program makes it, is decided here, by the policy of the
 //! grant that it is made for. What it gives is spent where the effect happens.
 //!
-//! `policies` finds the policy of a grant, `watched` reads its file, `counters` keeps what was counted, `denied` is what
-//! a caller is told.
+//! `policies` finds the policy of a grant, `watched` reads its file, `counters` keeps what was counted, `pins` knows what
+//! tools were when they were first seen, `denied` is what a caller is told.
 
 mod counters;
 mod denied;
+mod pins;
 mod policies;
 mod watched;
 
 pub(crate) use denied::Denied;
+pub(crate) use pins::{Pins, PinsError};
 pub(crate) use policies::Policies;
 pub(crate) use watched::read;
 
 use crate::audit::{Audit, Decided, Decision};
 use crate::executions::Id;
 use crate::store::{self, Store};
+use crate::upstream::Tool;
 use counters::Flush;
 use exuvia_policies::{
     Arguments, Call, Caps, Digest, Effect, Grant, MemoryCounters, Mode, Outcome, Permit, Receipt, Refusal, Timestamp,
@@ -29,6 +32,7 @@ pub(crate) struct Gate {
     policies: Policies,
     counters: MemoryCounters,
     flush: Arc<Flush>,
+    pins: Pins,
     audit: Audit,
 }
 
@@ -93,9 +97,14 @@ impl Granted {
 
 impl Gate {
     /// A gate that goes on with what an earlier process has counted.
-    pub(crate) fn open(policies: Policies, store: &Arc<dyn Store>, audit: Audit) -> Result<Self, store::Error> {
+    pub(crate) fn open(
+        policies: Policies,
+        store: &Arc<dyn Store>,
+        pins: Pins,
+        audit: Audit,
+    ) -> Result<Self, store::Error> {
         let (counters, flush) = counters::open(store, now())?;
-        Ok(Self { policies, counters, flush, audit })
+        Ok(Self { policies, counters, flush, pins, audit })
     }
 
     /// Makes what was counted durable, and forgets what is over, for as long as the gate lives.
@@ -109,7 +118,7 @@ impl Gate {
         &self,
         asker: Asker<'_>,
         tool: &str,
-        read: impl FnOnce() -> Result<Asked<'a>, String>,
+        read: impl FnOnce() -> Result<Asked<'a>, Stop>,
     ) -> Result<Granted, Stop> {
         let began = Instant::now();
         let policy = self.policies.of(asker.grant);
@@ -121,16 +130,15 @@ impl Gate {
             let denied = self.policies.explained(asker.grant, &denial);
             return Err(self.denied(asker, tool, None, denied, began));
         }
-        let asked = read().map_err(Stop::Arguments)?;
-        let given = asked.arguments;
+        let Asked { arguments: given, schema, definition } = read()?;
         let value = Value::Object(given.clone());
-        let arguments = match asked.schema {
+        let arguments = match schema {
             Some(schema) => Arguments::with_defaults(value, schema),
             None => Arguments::new(value),
         };
         let arguments = arguments.map_err(|error| Stop::Arguments(error.to_string()))?;
         let grant = Grant::new(asker.grant);
-        let call = Call { grant: &grant, tool, arguments: &arguments, definition: asked.definition };
+        let call = Call { grant: &grant, tool, arguments: &arguments, definition };
         match exuvia_policies::decide(policy.as_ref(), &call, now(), &self.counters) {
             Ok(permit) => self.granted(asker, Granted { permit, given }, began),
             Err(refusal) => {
@@ -156,6 +164,38 @@ impl Gate {
         if let Err(error) = receipt.settle(outcome, now(), &self.counters) {
             tracing::error!(%error, "could not count how a call ended");
         }
+    }
+
+    /// Leaves a call to the tool to be decided, when the tool is what it was when it was first seen.
+    pub(crate) fn pinned(&self, asker: Asker<'_>, tool: &Arc<Tool>) -> Result<(), Stop> {
+        if self.known(std::iter::once(tool)) == [true] {
+            return Ok(());
+        }
+        let reason = format!(
+            "The definition of this tool has changed since it was first seen: `exuvia mcp accept {}` shows how, and accepts it.",
+            tool.alias
+        );
+        Err(self.denied(asker, &tool.alias, None, Denied::new("(pin)", reason), Instant::now()))
+    }
+
+    /// Those of the tools that a grant is shown: neither hidden, nor changed since they were first seen, as what a
+    /// changed one says of itself must not reach a model.
+    pub(crate) fn offered<'t>(&self, grant: &str, tools: Vec<&'t Arc<Tool>>) -> Vec<&'t Arc<Tool>> {
+        let known = self.known(tools.iter().copied());
+        let policy = self.policies.of(grant);
+        let offered = tools
+            .into_iter()
+            .zip(known)
+            .filter(|(tool, known)| *known && exuvia_policies::is_visible(policy.as_ref(), &tool.alias));
+        offered.map(|(tool, _)| tool).collect()
+    }
+
+    /// Whether each tool is as it was; none is while nobody can tell.
+    fn known<'t>(&self, tools: impl Iterator<Item = &'t Arc<Tool>> + Clone) -> Vec<bool> {
+        self.pins.hold(tools.clone()).unwrap_or_else(|error| {
+            tracing::error!(%error, "could not look at the pins, so no tool may be called");
+            tools.map(|_| false).collect()
+        })
     }
 
     /// Whether lists show the tool to a grant.

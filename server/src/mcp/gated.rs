@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub(crate) fn decide(app: &App, grant: &str, tool: &str, arguments: Map<String, Value>) -> Result<Granted, Stop> {
     app.gate.decide(Asker { grant, parent: None }, tool, || {
         let arguments = match way(tool) {
-            Some(way) => checked(arguments, way)?,
+            Some(way) => checked(arguments, way).map_err(Stop::Arguments)?,
             None => arguments,
         };
         Ok(Asked { arguments, schema: None, definition: None })

@@ -22,7 +22,7 @@ struct SearchArguments {
 pub(super) fn search(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let SearchArguments { query } = read(given)?;
     let catalog = app.upstreams.catalog();
-    let found = catalog.search(&query, usize::MAX).into_iter().filter(|tool| app.gate.shows(grant, &tool.alias));
+    let found = app.gate.offered(grant, catalog.search(&query, usize::MAX)).into_iter();
     let tools: Vec<_> = found.take(MOST_FOUND).map(|tool| short(tool)).collect();
     structured(&json!({ "tools": tools, "servers": servers(app) }))
 }
@@ -36,8 +36,8 @@ struct DetailsArguments {
 pub(super) fn details(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let DetailsArguments { tool_name } = read(given)?;
     let catalog = app.upstreams.catalog();
-    let shown = catalog.find(&tool_name).filter(|tool| app.gate.shows(grant, &tool.alias));
-    let Some(tool) = shown else { return Err(unknown(app, grant, &tool_name)) };
+    let shown = app.gate.offered(grant, catalog.find(&tool_name).into_iter().collect());
+    let Some(tool) = shown.first() else { return Err(unknown(app, grant, &tool_name)) };
     structured(&json!({
         "name": tool.alias,
         "server": tool.server,
@@ -56,7 +56,7 @@ struct ListArguments {
 pub(super) fn list(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let ListArguments { after } = read(given)?;
     let catalog = app.upstreams.catalog();
-    let shown = catalog.tools().iter().filter(|tool| app.gate.shows(grant, &tool.alias));
+    let shown = app.gate.offered(grant, catalog.tools().iter().collect()).into_iter();
     let rest = shown.filter(|tool| after.as_ref().is_none_or(|after| tool.alias > *after));
     let page: Vec<_> = rest.take(PAGE + 1).collect();
     let next = page.get(PAGE).and_then(|_| page.get(PAGE - 1)).map(|tool| tool.alias.clone());
