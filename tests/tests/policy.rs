@@ -79,7 +79,7 @@ fn minute() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60
 }
 
-/// Seen to fail with `Gate::decide` made to give a permit by an empty policy.
+/// Seen to fail with a gate that decides by a policy which allows all.
 #[test]
 fn the_eleventh_call_in_a_minute_is_denied() {
     let place = Place::new(&limited("executeCode", "minute", 10));
@@ -204,7 +204,7 @@ for _ in range(10):
 answers
 ";
 
-/// Seen to fail with the gate left out of `Calls::checked`.
+/// Seen to fail with a gate that decides by a policy which allows all.
 #[test]
 fn every_way_to_a_tool_has_the_same_decision() {
     let policy = json!({ "version": "1", "default": "allow", "tools": { "mcp_Math_add": { "deny_if": [
@@ -452,7 +452,7 @@ fn a_policy_that_cannot_be_used_keeps_the_server_from_starting() {
     assert_eq!(output.status.code(), Some(64));
 }
 
-/// Seen to fail with a reload that takes what it cannot read for an empty policy.
+/// Seen to fail with a reload that takes what it cannot read for a policy which allows all.
 #[test]
 fn an_edit_counts_at_once_and_a_wrong_one_not_at_all() {
     let deny = json!({ "version": "1", "default": "allow", "tools": { "mcp_Math_add": { "deny_if": [{ "conditions": [] }] } } });

@@ -63,9 +63,9 @@ fn current(store: &dyn Store, now: Timestamp) -> Result<Vec<Count>, store::Error
                 .map_err(|_| store::Error::Record { key: String::from_utf8_lossy(&key).into_owned() })?;
             // A thread that read its clock just before the end may still count in the window that follows.
             if count.window.end(count.window.end(count.start)) > now {
-                counts.push(count)
+                counts.push(count);
             } else {
-                old.remove(Table::Counters, key)
+                old.remove(Table::Counters, key);
             }
         }
         store.apply(old)?;

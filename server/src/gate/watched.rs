@@ -15,10 +15,18 @@ pub(crate) struct Watched {
 
 #[derive(Default)]
 struct Last {
-    /// The file that was read last, right or wrong; none when it was not there.
-    seen: Option<Option<Stamp>>,
+    seen: Seen,
     /// The last one that was right.
     policy: Option<Policy>,
+}
+
+/// The file that was read last, right or wrong.
+#[derive(Default, PartialEq)]
+enum Seen {
+    #[default]
+    Never,
+    Missing,
+    File(Stamp),
 }
 
 /// What changes when a file is replaced or written: device, inode, size, and time of the last change in nanoseconds.
@@ -47,23 +55,23 @@ impl Watched {
     /// A file that is right now.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let (stamp, policy) = read(path)?;
-        let last = Last { seen: Some(Some(stamp)), policy: Some(policy) };
+        let last = Last { seen: Seen::File(stamp), policy: Some(policy) };
         Ok(Self { path: path.into(), read: Mutex::new(last) })
     }
 
     /// The policy as the file has it now, or as it last was right.
     pub(super) fn policy(&self) -> Option<Policy> {
-        let found = std::fs::metadata(&self.path).ok().map(|file| stamp(&file));
+        let found = std::fs::metadata(&self.path).map_or(Seen::Missing, |file| Seen::File(stamp(&file)));
         let mut last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.seen != Some(found) {
+        if last.seen != found {
             match read(&self.path) {
                 Ok((stamp, policy)) => {
                     tracing::info!(path = %self.path.display(), policy = %policy.digest(), "policy read");
-                    *last = Last { seen: Some(Some(stamp)), policy: Some(policy) };
+                    *last = Last { seen: Seen::File(stamp), policy: Some(policy) };
                 }
                 Err(error) => {
                     // A file that is still being written is read again at the next request.
-                    last.seen = if matches!(error, Error::Torn(_)) { None } else { Some(found) };
+                    last.seen = if matches!(error, Error::Torn(_)) { Seen::Never } else { found };
                     let stays = if last.policy.is_some() { "the policy before it" } else { "nothing is allowed" };
                     tracing::error!(%error, stays, "a policy file is wrong, and is not used");
                 }

@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
+use serde_json::json;
 
 pub(crate) enum Error {
     Plain(StatusCode, String),
@@ -33,8 +34,9 @@ impl IntoResponse for Error {
             // As if there were no such way.
             Self::Denied(denied) if denied.is_hidden => crate::http::refuse(StatusCode::NOT_FOUND, &denied.reason),
             Self::Denied(denied) => {
-                let mut body = denied.data();
-                body["error"] = denied.text().into();
+                let Denied { rule, reason, retry_after_s, .. } = &denied;
+                let body =
+                    json!({ "error": denied.text(), "rule": rule, "reason": reason, "retry_after_s": retry_after_s });
                 let Some(seconds) = denied.retry_after_s else {
                     return (StatusCode::FORBIDDEN, Json(body)).into_response();
                 };

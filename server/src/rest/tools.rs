@@ -32,7 +32,7 @@ pub(super) async fn execute(
         Ok(granted) => {
             let (_, receipt) = granted.spend_as_given();
             let data = called(&app, grant, call).await;
-            app.gate.settle(receipt, data["success"] == true);
+            app.gate.settle(receipt, data.get("success") == Some(&Value::Bool(true)));
             data
         }
         Err(Stop::Denied(denied)) => refused(&denied),
