@@ -7,9 +7,11 @@
 //! - `calls`: what each does;
 //! - `descriptors`: the guest's open files.
 
+mod buffers;
 mod calls;
 mod descriptors;
 mod linker;
+mod shapes;
 
 pub(crate) use linker::add_to_linker;
 

@@ -85,10 +85,7 @@ fn insert(arguments: &Arguments, add: &Add) -> Result<Status, Failure> {
         None => local(&add.command, &add.env)?,
     };
     let path = &arguments.mcp_config;
-    let text = match path.exists() {
-        true => upstream::read(path).map_err(config)?,
-        false => "{}\n".to_owned(),
-    };
+    let text = if path.exists() { upstream::read(path).map_err(config)? } else { "{}\n".to_owned() };
     let text = mcp_file::insert(&text, &add.name, &server).map_err(|error| in_file(arguments, &error))?;
     write(arguments, &text)?;
     out(&format!("Added `{}` to `{}`. Try it: exuvia mcp test {}", add.name, path.display(), add.name));

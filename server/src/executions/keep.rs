@@ -14,6 +14,13 @@ const LARGEST_INLINE: usize = 64 << 10;
 const INLINE: u8 = 0;
 const FILE: u8 = 1;
 
+/// An execution that is over before anything of it was written.
+pub(crate) struct Finished {
+    pub(crate) record: Record,
+    pub(crate) given: Arc<Given>,
+    pub(crate) request: Request,
+}
+
 /// The store as executions see it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Keep {
@@ -47,19 +54,22 @@ impl Keep {
         self.store.apply(batch)
     }
 
-    /// Writes the end of an execution; with its request, unless [`Self::begin`] has written that.
-    pub(crate) fn end(&self, record: &Record, given: &Given, request: Option<&Request>) -> Result<(), Error> {
+    /// Writes the end of an execution that [`Self::begin`] has written.
+    pub(crate) fn end(&self, record: &Record, given: &Given) -> Result<(), Error> {
         let mut batch = Batch::default();
         batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, given)?);
-        match request {
-            Some(request) => {
-                batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
-                put_record(&mut batch, record);
-            }
-            None => {
-                batch.put(Table::Executions, record.id.as_bytes(), json(record));
-                batch.remove(Table::Unfinished, record.id.as_bytes());
-            }
+        batch.put(Table::Executions, record.id.as_bytes(), json(record));
+        batch.remove(Table::Unfinished, record.id.as_bytes());
+        self.store.apply(batch)
+    }
+
+    /// Writes executions of which nothing has been written before.
+    pub(crate) fn whole(&self, all: &[Finished]) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        for Finished { record, given, request } in all {
+            batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, &**given)?);
+            batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
+            put_record(&mut batch, record);
         }
         self.store.apply(batch)
     }

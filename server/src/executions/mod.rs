@@ -18,6 +18,7 @@ mod tools;
 mod view;
 
 pub(crate) use id::Id;
+use keep::Finished;
 pub(crate) use keep::Keep;
 pub(crate) use live::{Cursor, Live};
 pub(crate) use outputs::nearest;
@@ -76,7 +77,9 @@ struct Inner {
     turns: Semaphore,
     queued: AtomicUsize,
     live: Mutex<HashMap<Id, Arc<Live>>>,
-    /// Wakes the task that makes the records of sync executions durable.
+    /// Sync executions that were answered and are not written yet: many are one write. They stay in `live` until then.
+    finished: Mutex<Vec<Finished>>,
+    /// Wakes the task that writes those, and makes what was written durable.
     soon: Notify,
     stopping: AtomicBool,
 }
@@ -127,6 +130,7 @@ impl Executor {
             server: Handle::current(),
             queued: AtomicUsize::new(0),
             live: Mutex::default(),
+            finished: Mutex::default(),
             soon: Notify::new(),
             stopping: AtomicBool::new(false),
         }));
@@ -155,22 +159,21 @@ impl Executor {
         let (given, receipt) = granted.spend_as_given();
         let request = read(given).map_err(Refused::Arguments)?;
         let held = Held { receipt: Some(receipt), place };
-        let record = Record {
-            id: Id::new(),
-            grant: grant.clone(),
-            name: request.name.clone(),
-            description: request.description.clone(),
-            state: State::Queued,
-            submitted: now(),
-            started: None,
-            ended: None,
-        };
+        let record = Record::new(&grant, &request);
+        let mut stored = None;
         if wait == Wait::Not {
-            inner.keep.begin(&record, &request)?;
+            // What begins at once is stored as begun: one write to the disk instead of two.
+            let mut first = record.clone();
+            if inner.turns.available_permits() > 0 {
+                first.state = State::Running;
+                first.started = Some(first.submitted);
+            }
+            inner.keep.begin(&first, &request)?;
             inner.keep.durable().await?;
+            stored = Some(first.state);
         }
         info!(execution = %record.id, grant, "submitted");
-        Ok(inner.enqueue(record, request, wait, held))
+        Ok(inner.enqueue(record, request, stored, held))
     }
 
     /// An execution that this process holds.
@@ -180,7 +183,7 @@ impl Executor {
 
     /// Executions under way, those that wait for their turn included.
     pub(crate) fn under_way(&self) -> usize {
-        self.0.lock().len()
+        self.0.lock().values().filter(|live| !live.state().is_final()).count()
     }
 
     pub(crate) fn keep(&self) -> &Keep {
@@ -203,9 +206,7 @@ impl Executor {
         for live in running() {
             live.ended_within(grace.max(Duration::from_secs(1))).await;
         }
-        if let Err(error) = self.0.keep.durable().await {
-            tracing::error!(%error, "could not make the last records durable");
-        }
+        prune::write(&self.0).await;
     }
 
     fn recover(&self) -> Result<(), Error> {
@@ -218,7 +219,7 @@ impl Executor {
                 (State::Queued, Some(request)) => {
                     // It was decided when it was accepted.
                     let held = Held { receipt: None, place: inner.places.take(&record.grant) };
-                    inner.enqueue(record, request, Wait::Not, held);
+                    inner.enqueue(record, request, Some(State::Queued), held);
                 }
                 _ => inner.interrupted(record)?,
             }
@@ -245,13 +246,14 @@ impl Inner {
         })
     }
 
-    fn enqueue(self: &Arc<Self>, record: Record, request: Request, wait: Wait, held: Held) -> Arc<Live> {
+    /// `stored`: the state that the store has of it, if it has it.
+    fn enqueue(self: &Arc<Self>, record: Record, request: Request, stored: Option<State>, held: Held) -> Arc<Live> {
         let output = self.limits(&self.gate.caps(&record.grant)).output;
         let live = Arc::new(Live::new(record, output));
         self.lock().insert(live.id(), Arc::clone(&live));
         self.queued.fetch_add(1, Ordering::Relaxed);
         if let Some(guests) = self.guests.handle() {
-            guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, wait, held));
+            guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
         }
         live
     }
@@ -262,7 +264,11 @@ impl Inner {
         record.state = State::Failed;
         info!(execution = %record.id, "interrupted by the end of an earlier process");
         let given = Given::failed(Failure::new("Interrupted", run::INTERRUPTED));
-        self.keep.end(&record, &given, None)
+        self.keep.end(&record, &given)
+    }
+
+    fn finished(&self) -> MutexGuard<'_, Vec<Finished>> {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What one execution may use under its policy, which lowers limits and never raises them.

@@ -8,6 +8,8 @@ use tracing::{error, info};
 
 /// Between the answer to a sync client and its record on the disk, at most twice this.
 const SOON: Duration = Duration::from_millis(50);
+/// Most finished executions that wait for room on the disk: they are in memory until then.
+const MOST_UNWRITTEN: usize = 1000;
 /// Between two looks at what is too old.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
@@ -19,12 +21,39 @@ pub(super) fn start(inner: &Arc<Inner>) {
 async fn write_soon(inner: Weak<Inner>) {
     while let Some(inner) = inner.upgrade() {
         let asked = tokio::time::timeout(PRUNE_EVERY, inner.soon.notified()).await.is_ok();
-        if asked {
+        if asked || !inner.finished().is_empty() {
             tokio::time::sleep(SOON).await;
-            if let Err(error) = inner.keep.durable().await {
-                error!(%error, "could not make records durable");
+            write(&inner).await;
+        }
+    }
+}
+
+/// Writes what is finished and not written, and makes all that was written durable.
+pub(super) async fn write(inner: &Arc<Inner>) {
+    let finished = std::mem::take(&mut *inner.finished());
+    let keeping = Arc::clone(inner);
+    let written = tokio::task::spawn_blocking(move || (keeping.keep.whole(&finished), finished)).await;
+    match written {
+        Ok((Ok(()), finished)) => {
+            let mut live = inner.lock();
+            for one in &finished {
+                live.remove(&one.record.id);
             }
         }
+        Ok((Err(error), finished)) => {
+            error!(%error, "could not write finished executions; trying again");
+            let mut waiting = inner.finished();
+            waiting.extend(finished);
+            let surplus = waiting.len().saturating_sub(MOST_UNWRITTEN);
+            for lost in waiting.drain(..surplus) {
+                error!(execution = %lost.record.id, "gave up writing a finished execution");
+                inner.lock().remove(&lost.record.id);
+            }
+        }
+        Err(error) => error!(%error, "writing finished executions failed"),
+    }
+    if let Err(error) = inner.keep.durable().await {
+        error!(%error, "could not make records durable");
     }
 }
 

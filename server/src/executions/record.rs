@@ -29,6 +29,22 @@ pub(crate) struct Record {
     pub(crate) ended: Option<u64>,
 }
 
+impl Record {
+    /// Of an execution that was asked for just now.
+    pub(crate) fn new(grant: &str, request: &Request) -> Self {
+        Self {
+            id: Id::new(),
+            grant: grant.to_owned(),
+            name: request.name.clone(),
+            description: request.description.clone(),
+            state: State::Queued,
+            submitted: now(),
+            started: None,
+            ended: None,
+        }
+    }
+}
+
 /// What an execution gave.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -1,13 +1,14 @@
 //! One execution, from its turn to its end.
 
+use super::Inner;
 use super::host::Reaching;
+use super::keep::Finished;
 use super::live::Live;
 use super::places::Held;
 use super::record::{Failure, Given};
 use super::request::Request;
 use super::state::{Ending, Event, State};
 use super::tools::Caller;
-use super::{Inner, Wait};
 use exuvia_policies::Caps;
 use exuvia_runtime::{Isolated, Limit, Limits, Outcome, Program};
 use std::sync::Arc;
@@ -23,21 +24,21 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(super) const INTERRUPTED: &str = "the server stopped while this was running, and what it had done by then is not \
      known: look at what it was to change, then submit it again";
 
-pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, wait: Wait, held: Held) {
+pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>, held: Held) {
     let turn = tokio::select! {
         biased;
         () = live.cancel.cancelled() => None,
         turn = inner.turns.acquire() => turn.ok(),
     };
     inner.queued.fetch_sub(1, Ordering::Relaxed);
-    let mut written = wait == Wait::Not;
+    let mut written = stored.is_some();
     if turn.is_none() && written && inner.stopping.load(Ordering::Relaxed) {
         // It is in the store, and the next process begins with it.
         return;
     }
     let (given, ending) = match turn {
         None => (Given::failed((&Limit::Cancelled).into()), Ending::Cancelled),
-        Some(_) => match started(&inner, &live, written).await {
+        Some(_) => match started(&inner, &live, stored).await {
             Ok(()) => ran(&inner, &live, &request, &mut written).await,
             Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
         },
@@ -50,14 +51,13 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, wa
     {
         inner.gate.settle(receipt, ending == Ending::Finished);
     }
-    ended(&inner, &live, given, ending, (!written).then_some(&request)).await;
-    inner.lock().remove(&live.id());
+    ended(&inner, &live, given, ending, (!written).then_some(request));
 }
 
 /// Stores that it begins, before anything of it can happen.
-async fn started(inner: &Inner, live: &Live, written: bool) -> Result<(), String> {
+async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<(), String> {
     let record = live.after(Event::Started).map_err(|error| error.to_string())?;
-    if written {
+    if stored == Some(State::Queued) {
         inner.keep.update(&record).map_err(|error| error.to_string())?;
         inner.keep.durable().await.map_err(|error| error.to_string())?;
     }
@@ -150,8 +150,8 @@ fn ending(outcome: &Outcome, stopping: bool) -> Ending {
     }
 }
 
-/// Stores the end, then shows it. `request` is given when nothing of this execution has been stored before.
-async fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<&Request>) {
+/// Stores the end, then shows it. `request` is given when nothing of this execution has been stored: then it is stored soon.
+fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Request>) {
     live.fill(&mut given);
     let record = match live.after(Event::Ended(ending)) {
         Ok(record) => record,
@@ -160,13 +160,18 @@ async fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, req
             return;
         }
     };
-    if let Err(error) = inner.keep.end(&record, &given, request) {
+    if request.is_none()
+        && let Err(error) = inner.keep.end(&record, &given)
+    {
         error!(execution = %live.id(), %error, "could not keep the end of an execution");
         given.warnings.push(format!("this result is not kept: {error}"));
     }
-    let (state, wall_ms) = (record.state, given.usage.wall_ms);
-    debug_assert_ne!(state, State::Running);
-    live.set(record, Some(Arc::new(given)));
+    info!(execution = %live.id(), state = %record.state, wall_ms = given.usage.wall_ms, "ended");
+    let given = Arc::new(given);
+    live.set(record.clone(), Some(Arc::clone(&given)));
+    match request {
+        Some(request) => inner.finished().push(Finished { record, given, request }),
+        None => drop(inner.lock().remove(&live.id())),
+    }
     inner.soon.notify_one();
-    info!(execution = %live.id(), %state, wall_ms, "ended");
 }

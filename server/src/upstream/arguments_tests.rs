@@ -2,14 +2,14 @@ use super::*;
 use serde_json::json;
 use std::sync::Arc;
 
-fn tool(schema: Value) -> Tool {
+fn tool(schema: &Value) -> Tool {
     let tool = json!({"name": "search", "inputSchema": schema});
     let definition = Definition::new("Web", serde_json::from_value(tool).unwrap()).unwrap();
     Tool { alias: "mcp_Web_search".into(), definition: Arc::new(definition) }
 }
 
 fn search() -> Tool {
-    tool(json!({"type": "object", "required": ["query"], "properties": {
+    tool(&json!({"type": "object", "required": ["query"], "properties": {
         "query": {"type": "string", "description": "What to look for"},
         "from": {"type": "integer", "minimum": 0},
         "order": {"enum": ["new", "old"]},
@@ -82,9 +82,9 @@ fn schemas_that_leave_arguments_open() {
         json!({"type": "object", "properties": {"a": {}}, "additionalProperties": true}),
         json!({"type": "object", "properties": {"a": {}}, "allOf": [{}]}),
     ] {
-        assert!(call(&tool(schema.clone()), json!([]), json!({"b": 1})).is_ok(), "{schema}");
+        assert!(call(&tool(&schema), json!([]), json!({"b": 1})).is_ok(), "{schema}");
     }
-    let closed = tool(json!({"type": "object", "properties": {}}));
+    let closed = tool(&json!({"type": "object", "properties": {}}));
     assert_eq!(
         call(&closed, json!([]), json!({"b": 1})).unwrap_err(),
         "mcp_Web_search() has no argument `b`; it takes: "
@@ -99,7 +99,7 @@ fn a_schema_that_cannot_be_used_lets_arguments_pass() {
         json!({"type": "object", "properties": {"a": {"type": "nonsense"}}}),
         json!({"type": "object", "properties": {"a": {"pattern": "("}}}),
     ] {
-        let tool = tool(schema);
+        let tool = tool(&schema);
         assert_eq!(call(&tool, json!([]), json!({"a": 1})).unwrap(), json!({"a": 1}));
         assert_eq!(tool.definition.validator.get().map(Option::is_none), Some(true));
     }
@@ -107,7 +107,7 @@ fn a_schema_that_cannot_be_used_lets_arguments_pass() {
 
 #[test]
 fn a_hostile_pattern_ends() {
-    let tool = tool(json!({"type": "object", "properties": {"a": {"pattern": "^(?=x)(x+x+)+y$"}}}));
+    let tool = tool(&json!({"type": "object", "properties": {"a": {"pattern": "^(?=x)(x+x+)+y$"}}}));
     let error = call(&tool, json!(["x".repeat(5000)]), json!({})).unwrap_err();
     assert!(error.starts_with("mcp_Web_search(): `a` is \"xxx"), "{error}");
 }

@@ -93,11 +93,9 @@ impl Call<'_> {
             ServiceError::McpError(error) => {
                 CallError::Refused { server, tool, message: format!("{} ({})", short(&error.message), error.code.0) }
             }
-            // A stream of events that ended although the connection has not. rmcp does not say whether its bound ended it.
+            // A stream of events that ended although the connection has not.
             ServiceError::TransportClosed if !peer.is_transport_closed() => {
-                let most = self.settings.largest_answer;
-                let error = format!("its answer broke off, or was larger than {most} bytes");
-                CallError::Lost { server, tool, error }
+                CallError::Lost { server, tool, error: "its answer broke off".into() }
             }
             ServiceError::TransportClosed => self.lost(reason).await,
             ServiceError::Cancelled { reason } => CallError::Cancelled {
@@ -125,8 +123,6 @@ impl Call<'_> {
         let redacted = |text: String| super::secret::redact(&short(&text), &self.upstream.server.secrets);
         match http(error) {
             Some(StreamableHttpError::ResponseBodyTooLarge { .. }) => return self.too_large(),
-            // A bounded stream of events says it in words only.
-            Some(error) if chain(error).contains("exceeded the maximum size") => return self.too_large(),
             Some(StreamableHttpError::AuthRequired(_) | StreamableHttpError::Auth(_)) => {
                 self.upstream.doubt.notify_one();
                 return CallError::NeedsAuthorization { server };

@@ -77,13 +77,13 @@ impl Child {
             .kill_on_drop(true);
         let mut process = spawn(command).await.map_err(|error| failed(error.to_string()))?;
         let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+        let (Some(input), Some(output), Some(stderr)) = pipes else {
             return Err(failed("its standard streams are missing".into()));
         };
         let tail = Arc::new(Tail::default());
         let drain = tokio::spawn(Arc::clone(&tail).drain(stderr));
         let group = process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        Ok((Self { process, group, stderr: tail, drain }, stdin, stdout))
+        Ok((Self { process, group, stderr: tail, drain }, input, output))
     }
 
     pub(super) fn stderr(&self) -> Arc<Tail> {
@@ -92,13 +92,12 @@ impl Child {
 
     /// Waits for the end of a process whose output has ended, and kills it when it lives on.
     pub(super) async fn ended(mut self) -> String {
-        let status = match timeout(LAST_WORDS, self.process.wait()).await {
-            Ok(status) => status.ok(),
-            Err(_) => {
-                self.signal(Signal::KILL);
-                let _ = self.process.wait().await;
-                None
-            }
+        let status = if let Ok(status) = timeout(LAST_WORDS, self.process.wait()).await {
+            status.ok()
+        } else {
+            self.signal(Signal::KILL);
+            let _ = self.process.wait().await;
+            None
         };
         // What the process started may still hold its stderr.
         let _ = timeout(LAST_WORDS, &mut self.drain).await;

@@ -195,7 +195,7 @@ fn one(name: &str, server: &Value, path: &Path, variables: Variables<'_>, loaded
                 loaded.warnings.push(format!("{place}: the key `{key}` has no meaning here"));
             }
             let transport = check_name(name).and_then(|()| reader.transport(keys));
-            match (transport, reader.disabled(keys), reader.timeout(keys)) {
+            match (transport, disabled(keys), timeout(keys)) {
                 (Ok(transport), Ok(disabled), Ok(timeout)) => (transport, disabled, timeout),
                 (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
                     (Transport::Misconfigured(format!("{place}: {error}")), false, None)
@@ -291,27 +291,6 @@ impl Reader<'_> {
         Ok(Http { url, headers })
     }
 
-    fn disabled(&self, keys: &Map<String, Value>) -> Result<bool, String> {
-        match keys.get("disabled") {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(disabled)) => Ok(*disabled),
-            Some(_) => Err("`disabled` must be true or false".into()),
-        }
-    }
-
-    /// Clients disagree about the unit: most have milliseconds, some seconds. No call is meant to end within a second, and
-    /// none to take 1000 s and more of what a person wrote as seconds.
-    fn timeout(&self, keys: &Map<String, Value>) -> Result<Option<Duration>, String> {
-        match keys.get("timeout") {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match value.as_u64() {
-                Some(seconds @ 1..1000) => Ok(Some(Duration::from_secs(seconds))),
-                Some(milliseconds @ 1000..) => Ok(Some(Duration::from_millis(milliseconds))),
-                _ => Err("`timeout` must be a positive number: milliseconds, or seconds when below 1000".into()),
-            },
-        }
-    }
-
     fn table(&mut self, keys: &Map<String, Value>, key: &str) -> Result<BTreeMap<String, Secret>, String> {
         let entries = match keys.get(key) {
             None | Some(Value::Null) => return Ok(BTreeMap::new()),
@@ -345,6 +324,27 @@ impl Reader<'_> {
 
     fn beside(&self, path: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+fn disabled(keys: &Map<String, Value>) -> Result<bool, String> {
+    match keys.get("disabled") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(disabled)) => Ok(*disabled),
+        Some(_) => Err("`disabled` must be true or false".into()),
+    }
+}
+
+/// Clients disagree about the unit: most have milliseconds, some seconds. No call is meant to end within a second, and
+/// none to take 1000 s and more of what a person wrote as seconds.
+fn timeout(keys: &Map<String, Value>) -> Result<Option<Duration>, String> {
+    match keys.get("timeout") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(seconds @ 1..1000) => Ok(Some(Duration::from_secs(seconds))),
+            Some(milliseconds @ 1000..) => Ok(Some(Duration::from_millis(milliseconds))),
+            _ => Err("`timeout` must be a positive number: milliseconds, or seconds when below 1000".into()),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection to one server, from its start to its end. When to connect again is `supervisor`'s to decide.
 
 use super::Settings;
+use super::bounded::Bounded;
 use super::child::{Child, Tail};
 use super::config::{Http, Server, Stdio, Transport};
 use super::error::{ConnectError, chain, short};
@@ -19,6 +20,7 @@ use rmcp::service::{
 use rmcp::transport::{IntoTransport, StreamableHttpClientTransport};
 use rmcp::{ClientHandler, RoleClient};
 use std::collections::HashSet;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -70,10 +72,10 @@ impl Said {
     fn text(&self) -> String {
         let mut text = String::new();
         if let Some((lines, last)) = self.noise.read() {
-            text.push_str(&format!("; it wrote {lines} lines to stdout that are no messages, the last: {last}"));
+            let _ = write!(text, "; it wrote {lines} lines to stdout that are no messages, the last: {last}");
         }
         if let Some(tail) = self.stderr.as_ref().map(|tail| tail.text()).filter(|tail| !tail.is_empty()) {
-            text.push_str(&format!("; it wrote to stderr: {tail}"));
+            let _ = write!(text, "; it wrote to stderr: {tail}");
         }
         redact(&text, &self.secrets)
     }
@@ -124,9 +126,9 @@ impl Connection {
         protocol: Protocol,
         mut said: Said,
     ) -> Result<Self, ConnectError> {
-        let (child, stdin, stdout) = Child::start(stdio, settings.guard.as_deref()).await?;
+        let (child, input, output) = Child::start(stdio, settings.guard.as_deref()).await?;
         said.stderr = Some(child.stderr());
-        let pipe = Pipe::new(stdout, stdin, settings.largest_answer, Arc::clone(&said.noise));
+        let pipe = Pipe::new(output, input, settings.largest_answer, Arc::clone(&said.noise));
         match Self::serve(pipe, settings, protocol, said.clone()).await {
             Ok(connection) => Ok(Self { child: Some(child), ..connection }),
             Err(ConnectError::Ended { .. }) => {
@@ -158,15 +160,12 @@ impl Connection {
             }
             None => None,
         };
-        match authorized {
-            Some(client) => {
-                let transport = StreamableHttpClientTransport::with_client(client, config);
-                Self::serve(transport, settings, protocol, said).await
-            }
-            None => {
-                let transport = StreamableHttpClientTransport::with_client(client, config);
-                Self::serve(transport, settings, protocol, said).await
-            }
+        if let Some(client) = authorized {
+            let transport = StreamableHttpClientTransport::with_client(Bounded(client), config);
+            Self::serve(transport, settings, protocol, said).await
+        } else {
+            let transport = StreamableHttpClientTransport::with_client(Bounded(client), config);
+            Self::serve(transport, settings, protocol, said).await
         }
     }
 
@@ -242,7 +241,7 @@ impl Connection {
                 let name = tool.name.to_string();
                 match Definition::new(server, tool) {
                     Ok(tool) if listed.tools.len() < MOST_TOOLS && names.insert(name.clone()) => {
-                        listed.tools.push(tool)
+                        listed.tools.push(tool);
                     }
                     Ok(_) => listed.refused += 1,
                     Err(error) => {

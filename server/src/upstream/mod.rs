@@ -4,6 +4,7 @@
 //! immutable `Catalog`, replaced whole at every change.
 
 mod arguments;
+mod bounded;
 mod call;
 mod catalog;
 mod child;

@@ -30,9 +30,9 @@ pub(super) fn parameter(property: &str) -> String {
 
 /// `name`, or `name` with the first suffix that is not in `taken`; the result is then taken. Parameters only: theirs is the
 /// order of the schema.
-pub(super) fn distinct(name: String, taken: &mut BTreeSet<String>) -> String {
+pub(super) fn distinct(name: &str, taken: &mut BTreeSet<String>) -> String {
     let mut number = 2_u32;
-    let mut distinct = name.clone();
+    let mut distinct = name.to_owned();
     while !taken.insert(distinct.clone()) {
         distinct = format!("{name}_{number}");
         number += 1;
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(parameter("2d"), "_2d");
         assert_eq!(parameter(""), "_");
         let mut taken = BTreeSet::new();
-        let all: Vec<_> = ["a-b", "a.b", "a_b"].iter().map(|name| distinct(parameter(name), &mut taken)).collect();
+        let all: Vec<_> = ["a-b", "a.b", "a_b"].iter().map(|name| distinct(&parameter(name), &mut taken)).collect();
         assert_eq!(all, ["a_b", "a_b_2", "a_b_3"]);
     }
 }

@@ -244,7 +244,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rmcp::model::{ClientJsonRpcMessage, ClientRequest, PingRequest};
+    use rmcp::model::{ClientJsonRpcMessage, ClientRequest, Extensions, PingRequest, PingRequestMethod};
 
     type Duplex = tokio::io::DuplexStream;
 
@@ -255,8 +255,10 @@ mod tests {
         let noise = Arc::new(Noise::default());
         let mut pipe: Pipe<_, tokio::io::WriteHalf<Duplex>> = Pipe::new(read, write, 100, Arc::clone(&noise));
         for id in [7, 8] {
-            let ping =
-                ClientRequest::PingRequest(PingRequest { method: Default::default(), extensions: Default::default() });
+            let ping = ClientRequest::PingRequest(PingRequest {
+                method: PingRequestMethod,
+                extensions: Extensions::default(),
+            });
             pipe.send(ClientJsonRpcMessage::request(ping, RequestId::Number(id))).await.unwrap();
         }
         theirs.write_all(text.as_bytes()).await.unwrap();

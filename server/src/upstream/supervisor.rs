@@ -9,6 +9,7 @@ use super::tool::Definition;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rmcp::RoleClient;
 use rmcp::service::Peer;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -83,8 +84,9 @@ impl Upstream {
     /// Takes over a new list; tools that say the same as before stay the same tools.
     fn accept(&self, listed: Listed) -> State {
         let before = self.tools.load();
+        let before: HashMap<&str, &Arc<Definition>> = before.iter().map(|tool| (tool.name.as_str(), tool)).collect();
         let keep = |tool: Definition| {
-            let same = before.iter().find(|known| known.same(&tool));
+            let same = before.get(tool.name.as_str()).copied().filter(|known| known.same(&tool));
             same.cloned().unwrap_or_else(|| Arc::new(tool))
         };
         let tools: Vec<_> = listed.tools.into_iter().map(keep).collect();

@@ -6,6 +6,7 @@ use rmcp::model::JsonObject;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -52,6 +53,7 @@ pub(crate) struct Definition {
 
 /// What a server claims about a tool's effects, with MCP's defaults where it says nothing. Hints, not facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are MCP's four hints, independent of each other")]
 pub(crate) struct Annotations {
     pub(crate) read_only: bool,
     pub(crate) destructive: bool,
@@ -170,9 +172,9 @@ impl Definition {
             let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
             let described = cut(text("description"), LONGEST_DESCRIPTION);
             let optional = if property.required { "" } else { ", optional" };
-            arguments.push_str(&format!("\n    {} ({annotation}{optional})", property.parameter));
+            let _ = write!(arguments, "\n    {} ({annotation}{optional})", property.parameter);
             if !described.is_empty() {
-                arguments.push_str(&format!(": {}", described.replace('\n', " ")));
+                let _ = write!(arguments, ": {}", described.replace('\n', " "));
             }
             let default = schema.get("default").filter(|default| !default.is_null()).cloned();
             parameters.push(Parameter {
@@ -196,7 +198,7 @@ fn properties(schema: &JsonObject) -> Vec<Property> {
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let mut taken = BTreeSet::new();
     let property = |name: &String| Property {
-        parameter: names::distinct(names::parameter(name), &mut taken),
+        parameter: names::distinct(&names::parameter(name), &mut taken),
         name: name.clone(),
         required: required.contains(name.as_str()),
     };

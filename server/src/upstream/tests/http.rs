@@ -32,10 +32,8 @@ impl Remote {
 
 impl ServerHandler for Remote {
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        match self.modern {
-            true => Cow::Borrowed(&[ProtocolVersion::V_2026_07_28]),
-            false => Cow::Borrowed(&[ProtocolVersion::V_2025_06_18]),
-        }
+        let one = if self.modern { ProtocolVersion::V_2026_07_28 } else { ProtocolVersion::V_2025_06_18 };
+        Cow::Owned(vec![one])
     }
 
     fn get_info(&self) -> ServerConfig {
@@ -120,9 +118,7 @@ async fn large_answers_are_refused_and_the_server_stays() {
         let url = serve(router(&Remote::new(modern), json)).await;
         let upstreams = started(vec![at("s", &url)], Settings { largest_answer: 1 << 20, ..settings() }).await;
         let large = call(&upstreams, "mcp_s_big", json!({"number": 2_000_000})).await.unwrap_err();
-        let broken_off = large.to_string().contains("its answer broke off, or was larger than 1048576 bytes");
-        let too_large = large == CallError::TooLarge { tool: "big".into(), most: 1 << 20 };
-        assert!(if json { too_large } else { broken_off }, "{modern} {json}: {large}");
+        assert_eq!(large, CallError::TooLarge { tool: "big".into(), most: 1 << 20 }, "{modern} {json}");
         assert_eq!(call(&upstreams, "mcp_s_big", json!({"number": 500_000})).await.unwrap().len(), 500_000);
         upstreams.stop().await;
     }
@@ -187,9 +183,10 @@ async fn what_is_no_mcp_server_is_said_to_be_none() {
 #[tokio::test]
 async fn headers_are_sent_and_a_refused_token_is_said_to_be_refused() {
     let guarded = |headers: HeaderMap, request: axum::extract::Request, next: axum::middleware::Next| async move {
-        match headers.get("authorization").is_some_and(|token| token == "Bearer right-token") {
-            true => next.run(request).await,
-            false => axum::response::IntoResponse::into_response(StatusCode::UNAUTHORIZED),
+        if headers.get("authorization").is_some_and(|token| token == "Bearer right-token") {
+            next.run(request).await
+        } else {
+            axum::response::IntoResponse::into_response(StatusCode::UNAUTHORIZED)
         }
     };
     let url = serve(router(&Remote::new(true), true).layer(axum::middleware::from_fn(guarded))).await;

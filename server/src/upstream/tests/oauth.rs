@@ -239,3 +239,34 @@ async fn a_flow_expires() {
     assert!(matches!(oauth.callback(&code, &state, None).await, Err(OauthError::Unknown)));
     upstreams.stop().await;
 }
+
+#[tokio::test]
+async fn a_server_that_was_added_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, url) = guarded().await;
+    let open =
+        || Registry::open(folder.path(), Arc::new(Sealed::of_file(&folder.path().join("key")).unwrap())).unwrap().0;
+    let with_vault = || Settings { vault: Some(vault(folder.path())), ..settings() };
+    let upstreams = started(Vec::new(), with_vault()).await;
+    let remotes = Remotes::new(upstreams.clone(), open(), vault(folder.path()), REDIRECT.into());
+    let none = BTreeMap::new();
+    let Added::RequiresAuth(begun) = remotes.add("s", &url, &none).await.unwrap() else { panic!() };
+    let (code, state) = browse(&begun.auth_url).await;
+    remotes.oauth.callback(&code, &state, None).await.unwrap();
+    // The same call again, as clients make it once their user has agreed.
+    let ready = Added::Ready { tools: vec!["mcp_s_whoami".into()] };
+    assert_eq!(remotes.add("s", &url, &none).await.unwrap(), ready);
+    let other = remotes.add("s", "https://example.org/", &none).await.unwrap_err();
+    assert!(matches!(other, RemoteError::Change(ChangeError::Exists(_))), "{other}");
+    assert_eq!(remotes.update("s", None, None).await.unwrap(), ready);
+    upstreams.stop().await;
+
+    let again = started(open().all().into_iter().map(Server::from).collect(), with_vault()).await;
+    assert_eq!(call(&again, "mcp_s_whoami", json!({})).await.unwrap(), "access-token-0");
+    let remotes = Remotes::new(again.clone(), open(), vault(folder.path()), REDIRECT.into());
+    remotes.remove("s").await.unwrap();
+    assert!(again.servers().is_empty() && open().all().is_empty());
+    assert_eq!(std::fs::read_dir(folder.path().join("tokens")).unwrap().count(), 0);
+    assert!(matches!(remotes.remove("s").await, Err(RemoteError::Change(ChangeError::Unknown(_)))));
+    again.stop().await;
+}
