@@ -2,6 +2,7 @@
 
 use crate::calls::Calls;
 use crate::executions::Executor;
+use crate::gate::Gate;
 use crate::grants::Grants;
 use crate::upstream::{Remotes, Upstreams};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub(crate) struct App {
     pub(crate) remotes: Arc<Remotes>,
     pub(crate) calls: Calls,
     pub(crate) grants: Arc<Grants>,
+    /// What decides every call.
+    pub(crate) gate: Arc<Gate>,
     /// The URL by which clients and browsers reach this server.
     pub(crate) base_url: Arc<str>,
 }

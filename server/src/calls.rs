@@ -1,7 +1,10 @@
-//! The one way to an upstream tool, whoever asks: a script, `executeTool`, or REST.
+//! The one way to an upstream tool, whoever asks: a script, `executeTool`, or REST. Each call is decided by the gate,
+//! under the grant of the client.
 
 use crate::executions::{Answer, Answering, Caller, Tools};
+use crate::gate::{Asked, Asker, Gate, Stop};
 use crate::upstream::{Catalog, Tool, Upstreams};
+use exuvia_policies::{Arguments, Effect};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -9,43 +12,80 @@ use std::time::Duration;
 
 /// Most names offered instead of one that is unknown.
 const MOST_OFFERED: usize = 3;
+/// Most names of which those are chosen: some may be hidden.
+const MOST_LOOKED_AT: usize = 100;
 
 /// Finds tools, checks arguments, calls. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Calls {
     upstreams: Upstreams,
+    gate: Arc<Gate>,
     within: Duration,
 }
 
 impl Calls {
     /// `within`: most time for one call.
-    pub(crate) fn new(upstreams: Upstreams, within: Duration) -> Self {
-        Self { upstreams, within }
+    pub(crate) fn new(upstreams: Upstreams, gate: Arc<Gate>, within: Duration) -> Self {
+        Self { upstreams, gate, within }
     }
 
     /// Calls the tool `alias`, and gives what Python would get.
-    pub(crate) async fn execute(&self, alias: &str, arguments: Map<String, Value>) -> Answer {
+    pub(crate) async fn execute(&self, grant: &str, alias: &str, arguments: Map<String, Value>) -> Answer {
         let catalog = self.upstreams.catalog();
-        let Some(tool) = find(&catalog, alias) else { return self.unknown(&catalog, alias) };
-        self.checked(Arc::clone(tool), Vec::new(), arguments).await
+        let Some(tool) = find(&catalog, alias) else { return self.unknown(&catalog, grant, alias) };
+        self.checked(Asker { grant, parent: None }, Arc::clone(tool), Vec::new(), arguments).await
     }
 
-    async fn checked(&self, tool: Arc<Tool>, positional: Vec<Value>, named: Map<String, Value>) -> Answer {
-        let arguments = match tool.arguments(positional, named) {
-            Ok(arguments) => arguments,
-            Err(why) => return Answer::error("ToolArgumentError", why),
+    async fn checked(
+        &self,
+        asker: Asker<'_>,
+        tool: Arc<Tool>,
+        positional: Vec<Value>,
+        named: Map<String, Value>,
+    ) -> Answer {
+        let granted = self.gate.decide(asker, &tool.alias, || {
+            // First: what is wrong with the arguments is said in words of the tool's definition.
+            self.gate.pinned(asker, &tool)?;
+            let arguments = tool.arguments(positional, named).and_then(|arguments| with_defaults(&tool, arguments));
+            let arguments = arguments.map_err(Stop::Arguments)?;
+            Ok(Asked { arguments, schema: None, definition: Some(tool.digest()) })
+        });
+        let effect = match granted {
+            Ok(granted) => granted.spend(),
+            Err(Stop::Arguments(why)) => return Answer::error("ToolArgumentError", why),
+            Err(Stop::Denied(denied)) if denied.is_hidden => {
+                return self.unknown(&self.upstreams.catalog(), asker.grant, &tool.alias);
+            }
+            Err(Stop::Denied(denied)) => return Answer::Denied(denied),
         };
-        match self.upstreams.call(&tool, arguments, self.within).await {
+        let Effect { arguments, receipt, .. } = effect;
+        let called = self.upstreams.call(&tool, object(&arguments), self.within).await;
+        let answer = match called {
             Ok(result) => unwrapped(&tool, result),
             Err(error) => Answer::error("ToolError", format!("`{}`: {error}", tool.alias)),
-        }
+        };
+        self.gate.settle(receipt, !matches!(answer, Answer::Error(_)));
+        answer
     }
+}
+
+/// Arguments with the defaults of the schema: what the tool will use, and so what the policy has to see.
+fn with_defaults(tool: &Tool, arguments: Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let schema = Value::Object((*tool.input_schema).clone());
+    let filled = Arguments::with_defaults(Value::Object(arguments), &schema).map_err(|error| error.to_string())?;
+    // Once more: a default has to fit, too.
+    tool.arguments(Vec::new(), object(&filled))
+}
+
+fn object(arguments: &Arguments) -> Map<String, Value> {
+    arguments.value().as_object().cloned().unwrap_or_default()
 }
 
 impl Calls {
     fn permitted<'a>(&self, catalog: &'a Catalog, caller: &Caller, name: &str) -> Result<&'a Arc<Tool>, Answer> {
-        let tool = find(catalog, name).ok_or_else(|| self.unknown(catalog, name))?;
-        if caller.reach.includes(&tool.server, &tool.alias) {
+        let tool = find(catalog, name).ok_or_else(|| self.unknown(catalog, &caller.grant, name))?;
+        // What is hidden is not spoken of; the gate denies it.
+        if caller.reach.includes(&tool.server, &tool.alias) || !self.gate.shows(&caller.grant, &tool.alias) {
             return Ok(tool);
         }
         Err(Answer::error(
@@ -59,11 +99,12 @@ impl Calls {
         ))
     }
 
-    fn unknown(&self, catalog: &Catalog, name: &str) -> Answer {
+    fn unknown(&self, catalog: &Catalog, grant: &str, name: &str) -> Answer {
         if let Some(why) = self.upstreams.explain(name) {
             return Answer::error("ToolNotAvailable", format!("`{name}` cannot be called: {why}"));
         }
-        let near: Vec<_> = catalog.nearest(name, MOST_OFFERED).into_iter().map(|near| format!("`{near}`")).collect();
+        let near = catalog.nearest(name, MOST_LOOKED_AT).into_iter().filter(|near| self.gate.shows(grant, near));
+        let near: Vec<_> = near.take(MOST_OFFERED).map(|near| format!("`{near}`")).collect();
         let offer = if near.is_empty() { String::new() } else { format!("did you mean {}? ", near.join(", ")) };
         Answer::error(
             "ToolNotAvailable",
@@ -80,9 +121,9 @@ impl Tools for Calls {
         let catalog = self.upstreams.catalog();
         match self.permitted(&catalog, caller, &name) {
             Ok(tool) => {
-                tracing::info!(execution = %caller.execution, grant = caller.grant, tool = tool.alias, "call");
-                let (calls, tool) = (self.clone(), Arc::clone(tool));
-                Box::pin(async move { calls.checked(tool, positional, named).await })
+                let (calls, tool, grant) = (self.clone(), Arc::clone(tool), caller.grant.clone());
+                let parent = Some(caller.execution);
+                Box::pin(async move { calls.checked(Asker { grant: &grant, parent }, tool, positional, named).await })
             }
             Err(refusal) => Box::pin(std::future::ready(refusal)),
         }
@@ -91,6 +132,9 @@ impl Tools for Calls {
     fn describe(&self, caller: &Caller, name: &str) -> Answer {
         let catalog = self.upstreams.catalog();
         match self.permitted(&catalog, caller, name) {
+            Ok(tool) if self.gate.offered(&caller.grant, vec![tool]).is_empty() => {
+                self.unknown(&catalog, &caller.grant, name)
+            }
             Ok(tool) => match serde_json::to_value(tool.signature()) {
                 Ok(signature) => Answer::Value(signature),
                 Err(error) => Answer::error("ToolError", error.to_string()),

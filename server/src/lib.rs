@@ -1,13 +1,16 @@
 //! Everything of Exuvia that touches the world: the server, its upstream servers, its store, and the command line.
 //!
 //! A request comes in over `http` to `mcp` or `rest`; both hand it to `executions`, which runs it in the sandbox of
-//! `exuvia-runtime`. What the script asks of the world goes through `calls` to `upstream`. What is kept is in `store`.
+//! `exuvia-runtime`. What the script asks of the world goes through `calls` to `upstream`. Whatever has an effect is decided by
+//! `gate` first, and written down by `audit`. What is kept is in `store`.
 
 mod app;
+mod audit;
 mod calls;
 mod cli;
 mod config;
 mod executions;
+mod gate;
 mod grants;
 mod http;
 mod mcp;

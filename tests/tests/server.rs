@@ -233,7 +233,10 @@ fn an_execution_is_its_grant_s_alone() {
         String::from_utf8(Command::new(binary()).args(command).output().unwrap().stdout).unwrap()
     };
     let key = |text: &str| text.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned();
-    let (alice, bob) = (key(&grant(&["create", "alice"])), key(&grant(&["create", "bob"])));
+    let policy = server.data.join("policy.json");
+    std::fs::write(&policy, json!({ "version": "1", "default": "allow" }).to_string()).unwrap();
+    let create = |label| key(&grant(&["create", label, "--policy", policy.to_str().unwrap()]));
+    let (alice, bob) = (create("alice"), create("bob"));
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} });
     let accept = [("accept", "application/json, text/event-stream")];
     assert_eq!(server.post("/mcp", &call, &accept).0, 401);

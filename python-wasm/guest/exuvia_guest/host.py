@@ -37,7 +37,9 @@ class ToolArgumentError(ToolError, TypeError):
 
 
 class PolicyDenied(ToolError):
-    """The operator's policy refuses the call."""
+    """The operator's policy refuses the call. `rule` says which of its rules, `retry_after_s` when it may pass, if ever."""
+
+    rule = reason = retry_after_s = None
 
 
 _BY_TYPE = {kind.__name__: kind for kind in (ToolError, ToolNotAvailable, ToolArgumentError, PolicyDenied)}
@@ -71,13 +73,21 @@ def start(message):
     raise HostError("TooLarge", f"the message is too large ({len(message)} bytes)")
 
 
+def _raised(kind, error):
+    raised = _BY_TYPE.get(kind, HostError)(kind, error.get("message", ""))
+    if kind == "PolicyDenied":
+        for field in ("rule", "reason", "retry_after_s"):
+            setattr(raised, field, error.get(field))
+    return raised
+
+
 def value(answer):
     """The value in an answer (bytes). Raises the HostError in it."""
     answer = json.loads(answer)
     if "error" in answer:
         error = answer["error"]
         kind = error.get("type", "")
-        raise _BY_TYPE.get(kind, HostError)(kind, error.get("message", ""))
+        raise _raised(kind, error)
     text = answer.get("text")
     if text is not None:
         try:

@@ -3,11 +3,13 @@
 use super::mcp_file;
 use super::print::{error, out};
 use super::{Failure, Status};
+use crate::config::Data;
+use crate::gate::{Pins, PinsError};
 use crate::upstream::{
     self, Catalog, ConfigError, Loaded, Secret, Settings, Signature, State, Tool, Transport, Upstreams, chain,
 };
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long `test` waits for one server, beyond what a connection may take.
@@ -32,6 +34,14 @@ enum Action {
     },
     /// List the servers, without connecting to them
     List,
+    /// Accept tools that have changed since they were first seen; a running server notices at once
+    Accept {
+        /// A tool's name in Python, or a server's for all of its tools; without it, the changes are only shown
+        name: Option<String>,
+        /// The server's data folder
+        #[arg(long, value_name = "DIR", env = "EXUVIA_DATA")]
+        data: Option<PathBuf>,
+    },
     /// Connect to all servers, or to one, and print their tools, or the whole reason why not
     Test {
         name: Option<String>,
@@ -63,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         Action::Add(add) => insert(arguments, add),
         Action::Remove { name } => remove(arguments, name),
         Action::List => list(arguments),
+        Action::Accept { name, data } => accept(name.as_deref(), data.as_deref()),
         Action::Test { name } => test(arguments, name.as_deref()),
     }
 }
@@ -171,6 +182,35 @@ fn test(arguments: &Arguments, name: Option<&str>) -> Result<Status, Failure> {
         upstreams.stop().await;
         Ok(if all_ready { Status::Finished } else { Status::Raised })
     })
+}
+
+/// Shows what has changed, and accepts it when it was asked for by name.
+fn accept(name: Option<&str>, data: Option<&Path>) -> Result<Status, Failure> {
+    let failed = |error: PinsError| Failure::Server(error.to_string());
+    let pins = Pins::at(Data::new(data)?.pins());
+    let of_server = name.map(|name| format!("mcp_{name}_"));
+    let wanted = |alias: &str| match (name, &of_server) {
+        (Some(name), Some(of_server)) => alias == name || alias.starts_with(of_server.as_str()),
+        _ => true,
+    };
+    let changes = pins.changes(wanted).map_err(failed)?;
+    for change in &changes {
+        out(&format!("{}:", change.alias));
+        let mut lines = Vec::new();
+        super::policy::compare("", &change.accepted, &change.now, &mut lines);
+        for line in lines {
+            out(&format!("  {line}"));
+        }
+    }
+    match name {
+        _ if changes.is_empty() => out("Nothing has changed."),
+        Some(_) => {
+            pins.accept(&changes).map_err(failed)?;
+            out("Accepted.");
+        }
+        None => out("`exuvia mcp accept NAME` accepts one of them, or all of one server."),
+    }
+    Ok(Status::Finished)
 }
 
 fn tools(catalog: &Catalog, server: &str) {

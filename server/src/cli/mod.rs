@@ -1,11 +1,13 @@
 //! The command line: what can be asked, and which exit status answers.
 
+mod audit;
 mod client;
 mod doctor;
 mod grants;
 mod inputs;
 mod mcp;
 mod mcp_file;
+mod policy;
 mod print;
 mod progress;
 mod report;
@@ -72,6 +74,8 @@ enum Command {
     List(client::List),
     Cancel(client::Cancel),
     Grants(grants::Arguments),
+    Policy(policy::Arguments),
+    Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Mcp(mcp::Arguments),
     /// Becomes a program that the kernel kills when the process that started it dies
@@ -106,6 +110,8 @@ pub fn main() -> ExitCode {
         Command::List(arguments) => client::list(arguments),
         Command::Cancel(arguments) => client::cancel(arguments),
         Command::Grants(arguments) => grants::run(arguments),
+        Command::Policy(arguments) => policy::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Mcp(arguments) => mcp::run(arguments),
         Command::Guard { parent, program, arguments } => Err(Failure::System {

@@ -3,9 +3,11 @@
 use super::progress::Bar;
 use super::{Failure, Status, chain, print};
 use crate::app::App;
+use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
 use crate::executions::{Executor, Keep};
+use crate::gate::{Gate, Pins, Policies};
 use crate::grants::Grants;
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
@@ -36,6 +38,9 @@ pub(crate) struct Arguments {
     /// The upstream MCP servers, in the format of Claude Code, Cursor or VS Code
     #[arg(long, value_name = "FILE", env = "EXUVIA_MCP_CONFIG")]
     mcp_config: Option<PathBuf>,
+    /// The policy of those who come in without a key; without it, code runs and reaches nothing
+    #[arg(long, value_name = "FILE", env = "EXUVIA_POLICY")]
+    policy: Option<PathBuf>,
     /// The folder of everything that is kept
     #[arg(long, value_name = "DIR", env = "EXUVIA_DATA")]
     data: Option<PathBuf>,
@@ -68,6 +73,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     }
     config.data = arguments.data.clone().or(config.data);
     config.mcp_config = arguments.mcp_config.clone().or(config.mcp_config);
+    config.policy = arguments.policy.clone().or(config.policy);
     config.check()?;
     Ok(config)
 }
@@ -101,16 +107,21 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failure> {
     let store: Arc<dyn Store> = Arc::new(Sled::open(&data.store())?);
     let base_url = config.base_url(address);
+    let grants = Arc::new(Grants::at(data.grants()));
+    let policies = Policies::open(config.policy.as_deref(), Arc::clone(&grants))
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let audit = Audit::open(&data.audit()).map_err(|error| Failure::Server(error.to_string()))?;
+    let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit)?);
+    gate.start();
     let settings = config.settings();
     let sandbox_config =
         exuvia_runtime::Config { slots: config.executions.at_once, ..exuvia_runtime::Config::new(Cache::of_user()?) };
     let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
     let (upstreams, remotes) = upstreams(config, data, &base_url)?;
-    let calls = Calls::new(upstreams.clone(), config.upstream.call_timeout);
+    let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
     let keep = Keep::new(store, Files::new(data.files()));
-    let executor = Executor::start(sandbox, keep, Arc::new(calls.clone()), settings)?;
-    let grants = Arc::new(Grants::at(data.grants()));
-    Ok(App { executor, upstreams, remotes, calls, grants, base_url: base_url.into() })
+    let executor = Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), settings)?;
+    Ok(App { executor, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
 }
 
 /// The servers of mcp.json and those that clients have added, all of them connecting.

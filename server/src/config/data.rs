@@ -38,6 +38,14 @@ impl Data {
         self.0.join("files")
     }
 
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.0.join("audit")
+    }
+
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.0.join("pins.json")
+    }
+
     pub(crate) fn grants(&self) -> PathBuf {
         self.0.join("grants.json")
     }

@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) data: Option<PathBuf>,
     /// The file that lists upstream MCP servers.
     pub(crate) mcp_config: Option<PathBuf>,
+    /// The policy of the grant `local`. Without one, code runs and reaches nothing.
+    pub(crate) policy: Option<PathBuf>,
     /// The URL by which browsers and clients reach this server, when it is not that of `listen`.
     pub(crate) public_url: Option<String>,
     /// Host names that clients may use to reach it, beside loopback and that of `public_url`.
@@ -93,6 +95,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             data: None,
             mcp_config: None,
+            policy: None,
             public_url: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -3,6 +3,7 @@
 use super::live::Live;
 use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
+use crate::gate::{Asker, Gate};
 use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream};
 use serde_json::value::RawValue;
 use std::future::ready;
@@ -15,6 +16,10 @@ pub(super) struct Reaching {
     pub(super) live: Arc<Live>,
     pub(super) caller: Caller,
     pub(super) tools: Arc<dyn Tools>,
+    pub(super) gate: Arc<Gate>,
+    /// Most calls that the policy allows one run.
+    pub(super) most_calls: Option<u64>,
+    pub(super) calls: u64,
     /// The server's own threads: calls go on there while the program computes.
     pub(super) server: Handle,
     pub(super) clocks: Isolated,
@@ -38,9 +43,13 @@ impl Host for Reaching {
 }
 
 impl Reaching {
-    fn ask(&self, message: &RawValue) -> Pending {
+    fn ask(&mut self, message: &RawValue) -> Pending {
         match serde_json::from_str(message.get()) {
             Ok(Ask::Call { name, positional, args }) => {
+                self.calls = self.calls.saturating_add(1);
+                if self.most_calls.is_some_and(|most| self.calls > most) {
+                    return self.too_many(name);
+                }
                 let called = self.tools.call(&self.caller, name.clone(), positional, args);
                 let live = Arc::clone(&self.live);
                 let task = self.server.spawn(async move {
@@ -62,9 +71,20 @@ impl Reaching {
     }
 }
 
+impl Reaching {
+    fn too_many(&self, tool: String) -> Pending {
+        let asker = Asker { grant: &self.caller.grant, parent: Some(self.caller.execution) };
+        let reason = "This execution has made as many tool calls as the policy allows.";
+        let answer = Answer::Denied(self.gate.capped(asker, &tool, "tool_calls", reason));
+        self.live.called(seen(tool, Instant::now(), &answer));
+        Box::pin(ready(answer.to_message()))
+    }
+}
+
 fn seen(tool: String, began: Instant, answer: &Answer) -> ToolCall {
     let error = match answer {
         Answer::Error(refusal) => Some(format!("{}: {}", refusal.kind, refusal.message)),
+        Answer::Denied(denied) => Some(format!("PolicyDenied: {}", denied.text())),
         Answer::Value(_) | Answer::Text(_) => None,
     };
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

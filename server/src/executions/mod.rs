@@ -8,6 +8,7 @@ mod id;
 mod keep;
 mod live;
 mod outputs;
+mod places;
 mod prune;
 mod record;
 mod request;
@@ -28,9 +29,13 @@ pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
 
 use self::guests::Guests;
+use self::places::{Held, Place, Places};
 use self::record::{Failure, now};
+use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::store;
+use exuvia_policies::Caps;
 use exuvia_runtime::{Limits, Sandbox};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +69,8 @@ struct Inner {
     sandbox: Sandbox,
     keep: Keep,
     tools: Arc<dyn Tools>,
+    gate: Arc<Gate>,
+    places: Arc<Places>,
     settings: Settings,
     guests: Guests,
     server: Handle,
@@ -93,6 +100,10 @@ pub(crate) enum Refused {
     Full { waiting: usize },
     #[error("the server is stopping: try again when it has started anew")]
     Stopping,
+    #[error("{}", .0.text())]
+    Denied(Denied),
+    #[error("{0}")]
+    Arguments(String),
     #[error("the execution could not be kept: {0}")]
     Store(#[from] store::Error),
 }
@@ -103,6 +114,7 @@ impl Executor {
         sandbox: Sandbox,
         keep: Keep,
         tools: Arc<dyn Tools>,
+        gate: Arc<Gate>,
         settings: Settings,
     ) -> Result<Self, Error> {
         let guests = Guests::start(settings.threads).map_err(Error::Threads)?;
@@ -111,6 +123,8 @@ impl Executor {
             sandbox,
             keep,
             tools,
+            gate,
+            places: Arc::default(),
             settings,
             guests,
             server: Handle::current(),
@@ -125,17 +139,27 @@ impl Executor {
         Ok(executor)
     }
 
-    /// Accepts an execution; it runs whether anybody waits for it or not.
-    pub(crate) async fn submit(&self, grant: &str, request: Request, wait: Wait) -> Result<Arc<Live>, Refused> {
+    /// Accepts an execution; it runs whether anybody waits for it or not. What is run is what `read` makes of the
+    /// arguments that were granted.
+    pub(crate) async fn submit(
+        &self,
+        granted: Granted,
+        read: impl FnOnce(Map<String, Value>) -> Result<Request, String>,
+        wait: Wait,
+    ) -> Result<Arc<Live>, Refused> {
         let inner = &self.0;
-        if inner.stopping.load(Ordering::Relaxed) {
-            return Err(Refused::Stopping);
-        }
-        let waiting = inner.queued.load(Ordering::Relaxed);
-        if waiting >= inner.settings.queue {
-            return Err(Refused::Full { waiting });
-        }
-        let record = Record::new(grant, &request);
+        let place = match inner.place(&granted) {
+            Ok(place) => place,
+            Err(refused) => {
+                inner.gate.refund(granted);
+                return Err(refused);
+            }
+        };
+        let grant = granted.grant().to_owned();
+        let (given, receipt) = granted.spend_as_given();
+        let request = read(given).map_err(Refused::Arguments)?;
+        let held = Held { receipt: Some(receipt), place };
+        let record = Record::new(&grant, &request);
         let mut stored = None;
         if wait == Wait::Not {
             // What begins at once is stored as begun: one write to the disk instead of two.
@@ -149,7 +173,7 @@ impl Executor {
             stored = Some(first.state);
         }
         info!(execution = %record.id, grant, "submitted");
-        Ok(inner.enqueue(record, request, stored))
+        Ok(inner.enqueue(record, request, stored, held))
     }
 
     /// An execution that this process holds.
@@ -193,7 +217,9 @@ impl Executor {
             let record = live.after(state::Event::Restarted)?;
             match (record.state, inner.keep.request(id)?) {
                 (State::Queued, Some(request)) => {
-                    inner.enqueue(record, request, Some(State::Queued));
+                    // It was decided when it was accepted.
+                    let held = Held { receipt: None, place: inner.places.take(&record.grant) };
+                    inner.enqueue(record, request, Some(State::Queued), held);
                 }
                 _ => inner.interrupted(record)?,
             }
@@ -203,13 +229,31 @@ impl Executor {
 }
 
 impl Inner {
+    /// A place for one more execution of the grant.
+    fn place(&self, granted: &Granted) -> Result<Place, Refused> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(Refused::Stopping);
+        }
+        let waiting = self.queued.load(Ordering::Relaxed);
+        if waiting >= self.settings.queue {
+            return Err(Refused::Full { waiting });
+        }
+        let most = granted.caps().concurrent;
+        self.places.take_within(granted.grant(), most).ok_or_else(|| {
+            let reason = "As many executions as the policy allows at a time are under way; wait for one to end.";
+            let asker = Asker { grant: granted.grant(), parent: None };
+            Refused::Denied(self.gate.capped(asker, granted.tool(), "concurrent", reason))
+        })
+    }
+
     /// `stored`: the state that the store has of it, if it has it.
-    fn enqueue(self: &Arc<Self>, record: Record, request: Request, stored: Option<State>) -> Arc<Live> {
-        let live = Arc::new(Live::new(record, self.settings.limits.output));
+    fn enqueue(self: &Arc<Self>, record: Record, request: Request, stored: Option<State>, held: Held) -> Arc<Live> {
+        let output = self.limits(&self.gate.caps(&record.grant)).output;
+        let live = Arc::new(Live::new(record, output));
         self.lock().insert(live.id(), Arc::clone(&live));
         self.queued.fetch_add(1, Ordering::Relaxed);
         if let Some(guests) = self.guests.handle() {
-            guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored));
+            guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
         }
         live
     }
@@ -225,6 +269,19 @@ impl Inner {
 
     fn finished(&self) -> MutexGuard<'_, Vec<Finished>> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What one execution may use under its policy, which lowers limits and never raises them.
+    fn limits(&self, caps: &Caps) -> Limits {
+        let limits = self.settings.limits.clone();
+        let memory = caps.memory_mb.map(|megabytes| megabytes.saturating_mul(1 << 20));
+        let output = Caps::lower(u64::try_from(limits.output).unwrap_or(u64::MAX), caps.output_bytes);
+        Limits {
+            memory: Caps::lower(limits.memory, memory),
+            files: Caps::lower(limits.files, memory),
+            output: usize::try_from(output).unwrap_or(usize::MAX),
+            ..limits
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Id, Arc<Live>>> {

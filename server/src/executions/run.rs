@@ -4,10 +4,12 @@ use super::Inner;
 use super::host::Reaching;
 use super::keep::Finished;
 use super::live::Live;
+use super::places::Held;
 use super::record::{Failure, Given};
 use super::request::Request;
 use super::state::{Ending, Event, State};
 use super::tools::Caller;
+use exuvia_policies::Caps;
 use exuvia_runtime::{Isolated, Limit, Limits, Outcome, Program};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +24,7 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(super) const INTERRUPTED: &str = "the server stopped while this was running, and what it had done by then is not \
      known: look at what it was to change, then submit it again";
 
-pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>) {
+pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>, held: Held) {
     let turn = tokio::select! {
         biased;
         () = live.cancel.cancelled() => None,
@@ -41,6 +43,14 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
             Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
         },
     };
+    // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
+    let Held { receipt, place } = held;
+    drop(place);
+    if let Some(receipt) = receipt
+        && ending != Ending::Cancelled
+    {
+        inner.gate.settle(receipt, ending == Ending::Finished);
+    }
     ended(&inner, &live, given, ending, (!written).then_some(request));
 }
 
@@ -57,13 +67,17 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
 
 async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request, written: &mut bool) -> (Given, Ending) {
     let program = program(request);
-    let wall = request.wall.unwrap_or(FOR_EVER);
+    let caps = inner.gate.caps(live.grant());
+    let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
     // What is kept of the output is in `live`.
-    let limits = Limits { wall, cpu: wall, output: 0, ..inner.settings.limits.clone() };
+    let limits = Limits { wall, cpu: lowered(wall, caps.cpu_s), output: 0, ..inner.limits(&caps) };
     let host = Reaching {
         live: Arc::clone(live),
         caller: Caller { grant: live.grant().to_owned(), execution: live.id(), reach: request.reach.clone() },
         tools: Arc::clone(&inner.tools),
+        gate: Arc::clone(&inner.gate),
+        most_calls: caps.tool_calls,
+        calls: 0,
         server: inner.server.clone(),
         clocks: Isolated::default(),
     };
@@ -111,6 +125,10 @@ fn write_meanwhile(inner: &Inner, live: &Live, request: &Request) -> bool {
             false
         }
     }
+}
+
+fn lowered(limit: Duration, cap: Option<u64>) -> Duration {
+    Duration::from_secs(Caps::lower(u64::MAX, cap)).min(limit)
 }
 
 fn program(request: &Request) -> Program {

@@ -2,8 +2,9 @@
 
 use super::id::Id;
 use super::request::Reach;
+use crate::gate::Denied;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::pin::Pin;
 
 /// On whose behalf a tool is called.
@@ -37,6 +38,8 @@ pub(crate) enum Answer {
     /// A text that Python reads as JSON if it is that.
     Text(String),
     Error(Refusal),
+    /// The policy refuses the call: `PolicyDenied` in Python.
+    Denied(Denied),
 }
 
 /// An error that the program can catch: `kind` is the name of its type in Python.
@@ -58,10 +61,21 @@ impl Answer {
             Self::Value(value) => serde_json::to_vec(&One { key: "ok", value }),
             Self::Text(text) => serde_json::to_vec(&One { key: "text", value: text }),
             Self::Error(refusal) => serde_json::to_vec(&One { key: "error", value: refusal }),
+            Self::Denied(denied) => serde_json::to_vec(&One { key: "error", value: &denied_message(denied) }),
         };
         message
             .unwrap_or_else(|_| br#"{"error":{"type":"ToolError","message":"the answer has no form in JSON"}}"#.into())
     }
+}
+
+fn denied_message(denied: &Denied) -> Value {
+    json!({
+        "type": "PolicyDenied",
+        "message": denied.text(),
+        "rule": denied.rule,
+        "reason": denied.reason,
+        "retry_after_s": denied.retry_after_s,
+    })
 }
 
 /// An object of one field.

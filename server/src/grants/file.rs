@@ -17,6 +17,9 @@ pub(crate) struct Grant {
     /// SHA-256 of the key, in hexadecimal.
     hash: String,
     pub(crate) created: String,
+    /// The file of its policy. Without one, it may do nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -69,12 +72,18 @@ impl Grants {
         Ok(self.stamp()?.is_some())
     }
 
+    /// The file of a grant's policy.
+    pub(crate) fn policy(&self, label: &str) -> Result<Option<PathBuf>, Error> {
+        let contents = self.contents()?;
+        Ok(contents.grants.iter().find(|grant| grant.label == label).and_then(|grant| grant.policy.clone()))
+    }
+
     pub(crate) fn list(&self) -> Result<Vec<Grant>, Error> {
         Ok(self.contents()?.grants.clone())
     }
 
     /// Makes a grant. Its key is given here, and never again.
-    pub(crate) fn create(&self, label: &str) -> Result<String, Error> {
+    pub(crate) fn create(&self, label: &str, policy: Option<&Path>) -> Result<String, Error> {
         let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.@".contains(character);
         if label.is_empty() || label.len() > 64 || label == super::LOCAL || !label.chars().all(is_plain) {
             return Err(Error::Label(label.into()));
@@ -85,7 +94,21 @@ impl Grants {
         }
         let (key, hash) = key::new().map_err(|_| Error::Random)?;
         let created = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-        grants.push(Grant { label: label.into(), hash, created });
+        grants.push(Grant { label: label.into(), hash, created, policy: policy.map(Path::to_owned) });
+        self.write(grants)?;
+        Ok(key)
+    }
+
+    /// Gives a grant a new key in the place of its old one, and another policy if one is given.
+    pub(crate) fn rotate(&self, label: &str, policy: Option<&Path>) -> Result<String, Error> {
+        let mut grants = self.list()?;
+        let grant = grants.iter_mut().find(|grant| grant.label == label);
+        let grant = grant.ok_or_else(|| Error::Unknown(label.into()))?;
+        let (key, hash) = key::new().map_err(|_| Error::Random)?;
+        grant.hash = hash;
+        if let Some(policy) = policy {
+            grant.policy = Some(policy.into());
+        }
         self.write(grants)?;
         Ok(key)
     }
@@ -144,13 +167,18 @@ mod tests {
         let path = folder.path().join("grants.json");
         let (server, command) = (Grants::at(path.clone()), Grants::at(path.clone()));
         assert!(!server.are_used().unwrap());
-        let key = command.create("alice-laptop").unwrap();
+        let key = command.create("alice-laptop", None).unwrap();
         assert_eq!(server.find(&key).unwrap().as_deref(), Some("alice-laptop"));
         assert_eq!(server.find("exv_wrong").unwrap(), None);
         assert!(!fs::read_to_string(&path).unwrap().contains(&key));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        command.revoke("alice-laptop").unwrap();
+        let policy = folder.path().join("policy.json");
+        let rotated = command.rotate("alice-laptop", Some(&policy)).unwrap();
         assert_eq!(server.find(&key).unwrap(), None);
+        assert_eq!(server.find(&rotated).unwrap().as_deref(), Some("alice-laptop"));
+        assert_eq!(server.policy("alice-laptop").unwrap(), Some(policy));
+        command.revoke("alice-laptop").unwrap();
+        assert_eq!(server.find(&rotated).unwrap(), None);
         assert!(server.are_used().unwrap());
     }
 
@@ -159,10 +187,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let grants = Grants::at(folder.path().join("grants.json"));
         for label in ["", "local", "a b", "a\0b", "ä"] {
-            assert!(matches!(grants.create(label), Err(Error::Label(_))), "{label:?}");
+            assert!(matches!(grants.create(label, None), Err(Error::Label(_))), "{label:?}");
         }
-        grants.create("ci").unwrap();
-        assert!(matches!(grants.create("ci"), Err(Error::Exists(_))));
+        grants.create("ci", None).unwrap();
+        assert!(matches!(grants.create("ci", None), Err(Error::Exists(_))));
         assert!(matches!(grants.revoke("cd"), Err(Error::Unknown(_))));
     }
 

@@ -178,7 +178,7 @@ mod tests {
         let guard = guard(Auth::Auto, true, folder.path());
         let host = ("host", "localhost");
         assert_eq!(check(&guard, "/mcp", &[host, ("x-api-key", "any")]).unwrap(), "local");
-        let key = guard.grants.create("alice").unwrap();
+        let key = guard.grants.create("alice", None).unwrap();
         assert_eq!(check(&guard, "/mcp", &[host]).unwrap_err().0, 401);
         assert_eq!(check(&guard, "/mcp", &[host, ("x-api-key", "any")]).unwrap_err().0, 401);
         assert_eq!(check(&guard, "/mcp", &[host, ("x-api-key", &key)]).unwrap(), "alice");

@@ -1,5 +1,6 @@
 //! Results as a model reads them: structured, and the same as text.
 
+use crate::gate::Denied;
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ErrorCode};
 use serde::Serialize;
@@ -28,8 +29,16 @@ pub(super) fn refused(why: String) -> CallToolResult {
     result
 }
 
-pub(super) fn unknown_tool(name: &str) -> ErrorData {
-    let names = super::tools::ALL.iter().map(|tool| tool.name.as_ref());
+/// What the policy refuses: a text, and what a program can act upon.
+pub(super) fn denied(denied: &Denied) -> CallToolResult {
+    let mut result = CallToolResult::structured_error(denied.data());
+    result.content = vec![rmcp::model::ContentBlock::text(denied.text())];
+    result
+}
+
+/// `shows`: whether a tool may be named.
+pub(super) fn unknown_tool(name: &str, shows: impl Fn(&str) -> bool) -> ErrorData {
+    let names = super::tools::ALL.iter().map(|tool| tool.name.as_ref()).filter(|name| shows(name));
     let near = crate::executions::nearest(name, names);
     let near = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
     ErrorData::new(ErrorCode::INVALID_PARAMS, format!("there is no tool `{name}`{near}"), None)

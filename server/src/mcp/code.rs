@@ -1,10 +1,11 @@
 //! The tools that run code.
 
-use super::answer::{Answered, failed, structured};
+use super::answer::{self, Answered, failed, structured};
 use super::arguments::{self, CodeArguments, Way, read};
 use super::progress;
 use crate::app::App;
-use crate::executions::{Cancelled, Cursor, Id, State, Status, Wait};
+use crate::executions::{Cancelled, Cursor, Id, Refused, Request, State, Status, Wait};
+use crate::gate::Granted;
 use rmcp::service::{RequestContext, RoleServer};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,14 +18,12 @@ const MOST_LISTED: usize = 100;
 const LISTED: usize = 20;
 
 /// Runs a script and waits for its end. When the client leaves, the script is stopped.
-pub(super) async fn execute(
-    app: &App,
-    grant: &str,
-    given: Map<String, Value>,
-    context: &RequestContext<RoleServer>,
-) -> Answered {
-    let request = arguments::code(read::<CodeArguments>(given)?, Way::Sync)?;
-    let live = app.executor.submit(grant, request, Wait::ForEnd).await.map_err(|error| error.to_string())?;
+pub(super) async fn execute(app: &App, granted: Granted, context: &RequestContext<RoleServer>) -> Answered {
+    let read = |given| request(given, Way::Sync);
+    let live = match app.executor.submit(granted, read, Wait::ForEnd).await {
+        Ok(live) => live,
+        Err(refused) => return not_accepted(refused),
+    };
     let leaving = live.cancel.clone().drop_guard();
     tokio::select! {
         () = live.ended() => {}
@@ -37,9 +36,23 @@ pub(super) async fn execute(
     if status.success == Some(true) { structured(&status) } else { failed(&status) }
 }
 
-pub(super) async fn submit(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
-    let request = arguments::code(read::<CodeArguments>(given)?, Way::Async)?;
-    let live = app.executor.submit(grant, request, Wait::Not).await.map_err(|error| error.to_string())?;
+/// What the arguments of the tools that take code ask for.
+pub(crate) fn request(given: Map<String, Value>, way: Way) -> Result<Request, String> {
+    arguments::code(read::<CodeArguments>(given)?, way)
+}
+
+fn not_accepted(refused: Refused) -> Answered {
+    match refused {
+        Refused::Denied(denied) => Ok(answer::denied(&denied)),
+        other => Err(other.to_string()),
+    }
+}
+
+pub(super) async fn submit(app: &App, granted: Granted) -> Answered {
+    let live = match app.executor.submit(granted, |given| request(given, Way::Async), Wait::Not).await {
+        Ok(live) => live,
+        Err(refused) => return not_accepted(refused),
+    };
     structured(&json!({
         "success": true,
         "execution_uuid": live.id(),

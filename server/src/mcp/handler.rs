@@ -1,14 +1,16 @@
 //! What rmcp calls: which request is answered by what.
 
-use super::{answer, code, guide, tools, upstream};
+use super::{answer, code, gated, guide, tools, upstream};
 use crate::app::App;
+use crate::gate::{Granted, Stop};
 use crate::grants::Principal;
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, GetPromptRequestParams, GetPromptResponse,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use std::time::Duration;
@@ -37,6 +39,40 @@ impl Handler {
     }
 }
 
+impl Handler {
+    /// A call that the gate has let through.
+    async fn granted(&self, name: &str, granted: Granted, context: &RequestContext<RoleServer>) -> CallToolResult {
+        let app = &self.app;
+        let grant = granted.grant().to_owned();
+        let grant = grant.as_str();
+        match name {
+            "executeCode" => return code::execute(app, granted, context).await.unwrap_or_else(answer::refused),
+            "asyncExecuteCode" => return code::submit(app, granted).await.unwrap_or_else(answer::refused),
+            _ => {}
+        }
+        let (arguments, receipt) = granted.spend_as_given();
+        let answered = match name {
+            "checkCodeExecStatus" => code::status(app, grant, arguments).await,
+            "cancelCodeExec" => code::cancel(app, grant, arguments).await,
+            "listCodeExecs" => code::list(app, grant, arguments),
+            "searchTools" => upstream::search(app, grant, arguments),
+            "getToolDetails" => upstream::details(app, grant, arguments),
+            "listTools" => upstream::list(app, grant, arguments),
+            "executeTool" => upstream::execute(app, grant, arguments).await,
+            "addRemoteMcpServer" => upstream::add(app, arguments).await,
+            "updateRemoteMcpServer" => upstream::update(app, arguments).await,
+            "removeRemoteMcpServer" => upstream::remove(app, arguments).await,
+            "ReAuthRemoteMcpServer" => upstream::reauthorize(app, arguments).await,
+            "checkRemoteMcpOauthStatus" => upstream::flow(app, arguments),
+            "getUserSecrets" => upstream::secrets(arguments),
+            other => Err(format!("there is no tool `{other}`")),
+        };
+        let result = answered.unwrap_or_else(answer::refused);
+        app.gate.settle(receipt, result.is_error != Some(true));
+        result
+    }
+}
+
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
@@ -47,9 +83,11 @@ impl ServerHandler for Handler {
     async fn list_tools(
         &self,
         _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let list = ListToolsResult::with_all_items(tools::ALL.clone());
+        let principal = self.principal(&context)?;
+        let shown = tools::ALL.iter().filter(|tool| self.app.gate.shows(&principal.grant, &tool.name));
+        let list = ListToolsResult::with_all_items(shown.cloned().collect());
         Ok(list.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Private))
     }
 
@@ -64,31 +102,22 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let principal = self.principal(&context)?;
         let arguments = request.arguments.unwrap_or_default();
-        let app = &self.app;
         let grant = principal.grant.as_str();
         // A client that has started this process calls at once; the servers take a moment.
         if tools::NEED_SERVERS.contains(&request.name.as_ref()) {
-            app.upstreams.settled(SETTLE).await;
+            self.app.upstreams.settled(SETTLE).await;
         }
-        let answered = match request.name.as_ref() {
-            "executeCode" => code::execute(app, grant, arguments, &context).await,
-            "asyncExecuteCode" => code::submit(app, grant, arguments).await,
-            "checkCodeExecStatus" => code::status(app, grant, arguments).await,
-            "cancelCodeExec" => code::cancel(app, grant, arguments).await,
-            "listCodeExecs" => code::list(app, grant, arguments),
-            "searchTools" => upstream::search(app, arguments),
-            "getToolDetails" => upstream::details(app, arguments),
-            "listTools" => upstream::list(app, arguments),
-            "executeTool" => upstream::execute(app, arguments).await,
-            "addRemoteMcpServer" => upstream::add(app, arguments).await,
-            "updateRemoteMcpServer" => upstream::update(app, arguments).await,
-            "removeRemoteMcpServer" => upstream::remove(app, arguments).await,
-            "ReAuthRemoteMcpServer" => upstream::reauthorize(app, arguments).await,
-            "checkRemoteMcpOauthStatus" => upstream::flow(app, arguments),
-            "getUserSecrets" => upstream::secrets(arguments),
-            unknown => return Err(answer::unknown_tool(unknown)),
-        };
-        Ok(answered.unwrap_or_else(answer::refused).into())
+        let name = request.name.as_ref();
+        let unknown = || answer::unknown_tool(name, |tool| self.app.gate.shows(grant, tool));
+        if !tools::ALL.iter().any(|tool| tool.name == name) {
+            return Err(unknown());
+        }
+        match gated::decide(&self.app, grant, name, arguments) {
+            Ok(granted) => Ok(self.granted(name, granted, &context).await.into()),
+            Err(Stop::Denied(denied)) if denied.is_hidden => Err(unknown()),
+            Err(Stop::Denied(denied)) => Ok(answer::denied(&denied).into()),
+            Err(Stop::Arguments(why)) => Ok(answer::refused(why).into()),
+        }
     }
 
     async fn list_resources(

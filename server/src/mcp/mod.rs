@@ -5,6 +5,7 @@ mod arguments;
 mod code;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod gated;
 mod guide;
 mod handler;
 mod progress;
@@ -12,9 +13,9 @@ mod schema;
 mod tools;
 mod upstream;
 
-pub(crate) use arguments::code as checked_code;
-pub(crate) use arguments::{CodeArguments, Way};
-pub(crate) use code::unknown_state;
+pub(crate) use arguments::Way;
+pub(crate) use code::{request, unknown_state};
+pub(crate) use gated::decide;
 pub(crate) use upstream::{parsed, servers};
 
 use crate::app::App;

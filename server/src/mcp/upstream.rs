@@ -1,6 +1,6 @@
 //! The tools that speak of other tools.
 
-use super::answer::{Answered, failed, structured};
+use super::answer::{self, Answered, failed, structured};
 use super::arguments::read;
 use crate::app::App;
 use crate::executions::Answer;
@@ -19,10 +19,11 @@ struct SearchArguments {
     query: String,
 }
 
-pub(super) fn search(app: &App, given: Map<String, Value>) -> Answered {
+pub(super) fn search(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let SearchArguments { query } = read(given)?;
     let catalog = app.upstreams.catalog();
-    let tools: Vec<_> = catalog.search(&query, MOST_FOUND).into_iter().map(|tool| short(tool)).collect();
+    let found = app.gate.offered(grant, catalog.search(&query, usize::MAX)).into_iter();
+    let tools: Vec<_> = found.take(MOST_FOUND).map(|tool| short(tool)).collect();
     structured(&json!({ "tools": tools, "servers": servers(app) }))
 }
 
@@ -32,10 +33,11 @@ struct DetailsArguments {
     tool_name: String,
 }
 
-pub(super) fn details(app: &App, given: Map<String, Value>) -> Answered {
+pub(super) fn details(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let DetailsArguments { tool_name } = read(given)?;
     let catalog = app.upstreams.catalog();
-    let Some(tool) = catalog.find(&tool_name) else { return Err(unknown(app, &tool_name)) };
+    let shown = app.gate.offered(grant, catalog.find(&tool_name).into_iter().collect());
+    let Some(tool) = shown.first() else { return Err(unknown(app, grant, &tool_name)) };
     structured(&json!({
         "name": tool.alias,
         "server": tool.server,
@@ -51,10 +53,11 @@ struct ListArguments {
     after: Option<String>,
 }
 
-pub(super) fn list(app: &App, given: Map<String, Value>) -> Answered {
+pub(super) fn list(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let ListArguments { after } = read(given)?;
     let catalog = app.upstreams.catalog();
-    let rest = catalog.tools().iter().filter(|tool| after.as_ref().is_none_or(|after| tool.alias > *after));
+    let shown = app.gate.offered(grant, catalog.tools().iter().collect()).into_iter();
+    let rest = shown.filter(|tool| after.as_ref().is_none_or(|after| tool.alias > *after));
     let page: Vec<_> = rest.take(PAGE + 1).collect();
     let next = page.get(PAGE).and_then(|_| page.get(PAGE - 1)).map(|tool| tool.alias.clone());
     let tools: Vec<_> = page.iter().take(PAGE).map(|tool| short(tool)).collect();
@@ -69,11 +72,12 @@ struct ExecuteArguments {
     parameters: Map<String, Value>,
 }
 
-pub(super) async fn execute(app: &App, given: Map<String, Value>) -> Answered {
+pub(super) async fn execute(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let ExecuteArguments { tool_alias_name, parameters } = read(given)?;
-    match app.calls.execute(&tool_alias_name, parameters).await {
+    match app.calls.execute(grant, &tool_alias_name, parameters).await {
         Answer::Value(value) => structured(&json!({ "success": true, "result": value })),
         Answer::Text(text) => structured(&json!({ "success": true, "result": parsed(text) })),
+        Answer::Denied(denied) => Ok(answer::denied(&denied)),
         Answer::Error(refusal) => failed(&json!({ "success": false, "error": refusal })),
     }
 }
@@ -214,9 +218,10 @@ fn short(tool: &Tool) -> Value {
     json!({ "name": tool.alias, "server": tool.server, "description": tool.description })
 }
 
-fn unknown(app: &App, name: &str) -> String {
+fn unknown(app: &App, grant: &str, name: &str) -> String {
     let catalog = app.upstreams.catalog();
-    let near = catalog.nearest(name, 3);
+    let near = catalog.nearest(name, 100).into_iter().filter(|near| app.gate.shows(grant, near));
+    let near: Vec<_> = near.take(3).collect();
     let near = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
     format!("there is no tool `{name}`: `searchTools` finds those that are connected.{near}")
 }

@@ -1,27 +1,48 @@
 //! Errors as every client reads them: a status, and `{"error": "what to do"}`.
 
 use crate::executions::Refused;
+use crate::gate::{Denied, Stop};
 use crate::store;
+use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::RETRY_AFTER;
+use serde_json::json;
 
-pub(crate) struct Error(pub(crate) StatusCode, pub(crate) String);
+pub(crate) enum Error {
+    Plain(StatusCode, String),
+    /// The policy refuses it.
+    Denied(Denied),
+}
 
 impl Error {
     pub(crate) fn wrong(why: impl Into<String>) -> Self {
-        Self(StatusCode::UNPROCESSABLE_ENTITY, why.into())
+        Self::Plain(StatusCode::UNPROCESSABLE_ENTITY, why.into())
     }
 
     pub(crate) fn unknown(what: impl Into<String>) -> Self {
-        Self(StatusCode::NOT_FOUND, what.into())
+        Self::Plain(StatusCode::NOT_FOUND, what.into())
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        crate::http::refuse(self.0, &self.1)
+        match self {
+            Self::Plain(status, why) => crate::http::refuse(status, &why),
+            // As if there were no such way.
+            Self::Denied(denied) if denied.is_hidden => crate::http::refuse(StatusCode::NOT_FOUND, &denied.reason),
+            Self::Denied(denied) => {
+                let Denied { rule, reason, retry_after_s, .. } = &denied;
+                let body =
+                    json!({ "error": denied.text(), "rule": rule, "reason": reason, "retry_after_s": retry_after_s });
+                let Some(seconds) = denied.retry_after_s else {
+                    return (StatusCode::FORBIDDEN, Json(body)).into_response();
+                };
+                (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds.to_string())], Json(body)).into_response()
+            }
+        }
     }
 }
 
@@ -31,7 +52,7 @@ impl From<store::Error> for Error {
             store::Error::Full => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self(status, error.to_string())
+        Self::Plain(status, error.to_string())
     }
 }
 
@@ -39,7 +60,18 @@ impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Store(error) => error.into(),
-            busy => Self(StatusCode::SERVICE_UNAVAILABLE, busy.to_string()),
+            Refused::Denied(denied) => Self::Denied(denied),
+            Refused::Arguments(why) => Self::wrong(why),
+            busy => Self::Plain(StatusCode::SERVICE_UNAVAILABLE, busy.to_string()),
+        }
+    }
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Denied(denied) => Self::Denied(denied),
+            Stop::Arguments(why) => Self::wrong(why),
         }
     }
 }
@@ -49,7 +81,7 @@ pub(crate) struct Body<T>(pub(crate) T);
 
 impl From<JsonRejection> for Error {
     fn from(rejection: JsonRejection) -> Self {
-        Self(rejection.status(), rejection.body_text())
+        Self::Plain(rejection.status(), rejection.body_text())
     }
 }
 

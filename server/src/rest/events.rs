@@ -1,7 +1,7 @@
 //! `/v1/executions/{uuid}/events`: output as it comes, as server-sent events.
 
 use super::error::Error;
-use super::executions::{cursor, id, unknown};
+use super::executions::{cursor, id, permit, unknown};
 use crate::app::App;
 use crate::executions::{Cursor, Live, Status};
 use crate::grants::Principal;
@@ -34,6 +34,7 @@ pub(super) async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     let id = id(&uuid)?;
     let since = cursor(from.since.as_deref())?;
+    permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id }))?;
     let first = match app.executor.find_live(&principal.grant, id) {
         Some(live) => Next::Follow(live, since),
         None => match app.executor.status(&principal.grant, id, Cursor::default())? {

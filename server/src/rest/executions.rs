@@ -4,11 +4,12 @@ use super::error::{Body, Error};
 use crate::app::App;
 use crate::executions::{Cancelled, Cursor, Id, State as ExecutionState, Status, Summary, Wait};
 use crate::grants::Principal;
-use crate::mcp::{CodeArguments, Way, checked_code, unknown_state};
+use crate::mcp::{Way, decide, request, unknown_state};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Most seconds that a request for a status waits.
@@ -20,10 +21,10 @@ const MOST_LISTED: usize = 100;
 pub(super) async fn submit(
     State(app): State<App>,
     Extension(principal): Extension<Principal>,
-    Body(arguments): Body<CodeArguments>,
+    Body(arguments): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Status>), Error> {
-    let request = checked_code(arguments, Way::Async).map_err(Error::wrong)?;
-    let live = app.executor.submit(&principal.grant, request, Wait::Not).await?;
+    let granted = decide(&app, &principal.grant, "asyncExecuteCode", arguments)?;
+    let live = app.executor.submit(granted, |given| request(given, Way::Async), Wait::Not).await?;
     Ok((StatusCode::ACCEPTED, Json(Status::of_live(&live, Cursor::default()))))
 }
 
@@ -45,6 +46,7 @@ pub(super) async fn status(
     if !(0.0..=LONGEST_WAIT).contains(&looking.wait_seconds) {
         return Err(Error::wrong(format!("`wait_seconds`: give 0 to {LONGEST_WAIT} seconds")));
     }
+    permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id }))?;
     if let Some(live) = app.executor.find_live(&principal.grant, id) {
         live.ended_within(Duration::from_secs_f64(looking.wait_seconds)).await;
         return Ok(Json(Status::of_live(&live, since)));
@@ -62,10 +64,11 @@ pub(super) async fn cancel(
     Path(uuid): Path<String>,
 ) -> Result<Json<Status>, Error> {
     let id = id(&uuid)?;
+    permit(&app, &principal, "cancelCodeExec", &json!({ "execution_uuid": id }))?;
     match app.executor.cancel(&principal.grant, id).await? {
         Cancelled::Now(live) => Ok(Json(Status::of_live(&live, Cursor::default()))),
         Cancelled::Over(state) => {
-            Err(Error(StatusCode::CONFLICT, format!("execution `{id}` is over already: it is {state}")))
+            Err(Error::Plain(StatusCode::CONFLICT, format!("execution `{id}` is over already: it is {state}")))
         }
         Cancelled::Unknown => Err(unknown(id)),
     }
@@ -93,8 +96,17 @@ pub(super) async fn list(
     let before = listing.before.as_deref().map(id).transpose()?;
     let limit = listing.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
     let state = state.transpose().map_err(Error::wrong)?;
+    permit(&app, &principal, "listCodeExecs", &json!({ "limit": limit }))?;
     let executions = app.executor.list(&principal.grant, state, before, limit)?;
     Ok(Json(Listed { executions }))
+}
+
+/// Decides what the tool of MCP does too, and spends what is granted.
+pub(super) fn permit(app: &App, principal: &Principal, tool: &str, arguments: &Value) -> Result<(), Error> {
+    let arguments = arguments.as_object().cloned().unwrap_or_default();
+    let (_, receipt) = decide(app, &principal.grant, tool, arguments)?.spend_as_given();
+    app.gate.settle(receipt, true);
+    Ok(())
 }
 
 pub(super) fn id(text: &str) -> Result<Id, Error> {

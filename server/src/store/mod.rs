@@ -28,11 +28,13 @@ pub(crate) enum Table {
     ByGrant = 4,
     /// Execution id → nothing: those that have not ended.
     Unfinished = 5,
+    /// Grant, tool, counter and window → how much of a limit is taken.
+    Counters = 6,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Executions, Self::Requests, Self::Results, Self::ByGrant, Self::Unfinished];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Executions, Self::Requests, Self::Results, Self::ByGrant, Self::Unfinished, Self::Counters];
 }
 
 /// Changes that happen together or not at all.

@@ -47,6 +47,8 @@ pub(crate) struct Definition {
     pub(super) parameters: Vec<Property>,
     /// None inside when the schema does not compile; compiled at the first call.
     pub(super) validator: OnceLock<Option<Box<jsonschema::Validator>>>,
+    /// Of all that the server says about it.
+    digest: OnceLock<exuvia_policies::Digest>,
 }
 
 /// What a server claims about a tool's effects, with MCP's defaults where it says nothing. Hints, not facts.
@@ -123,6 +125,25 @@ impl Definition {
                 open_world: hints.open_world_hint.unwrap_or(true),
             },
             validator: OnceLock::new(),
+            digest: OnceLock::new(),
+        })
+    }
+
+    /// The digest of the definition, by which a change is noticed.
+    pub(crate) fn digest(&self) -> &exuvia_policies::Digest {
+        self.digest.get_or_init(|| exuvia_policies::Digest::of_definition(&self.to_json()))
+    }
+
+    /// The definition as clients and models see it.
+    pub(crate) fn to_json(&self) -> Value {
+        serde_json::json!({
+            "server": self.server,
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "inputSchema": *self.input_schema,
+            "outputSchema": self.output_schema.as_deref(),
+            "annotations": self.annotations,
         })
     }
 

@@ -42,8 +42,10 @@ fn initialize(params: &Value) -> Value {
 
 fn tools() -> Value {
     let number = json!({ "type": "integer" });
+    // A server that says something else of a tool than it did before.
+    let added = std::env::var("ADD_DESCRIPTION").unwrap_or("Adds two numbers.".into());
     json!([
-        tool("add", "Adds two numbers.", &json!({ "a": number, "b": number }), &["a", "b"]),
+        tool("add", &added, &json!({ "a": number, "b": number }), &["a", "b"]),
         tool("echo-text", "Gives back a text.", &json!({ "text": { "type": "string" } }), &["text"]),
         tool("fail", "Fails.", &json!({}), &[]),
         tool("slow", "Answers after some milliseconds.", &json!({ "ms": number }), &["ms"]),

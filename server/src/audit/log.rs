@@ -1,0 +1,199 @@
+//! Writes the log. A file that is full gets a name of its own, and the oldest are removed.
+
+use super::chain::{Head, Key};
+use super::{Decided, Entry, verify};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A file that has grown to this is closed.
+const LARGEST_FILE: u64 = 16 << 20;
+/// Files that are kept. With the size of one, it bounds the log.
+const MOST_FILES: usize = 16;
+
+pub(super) const CURRENT: &str = "audit.jsonl";
+
+/// The log of one server.
+pub(crate) struct Audit {
+    folder: PathBuf,
+    key: Key,
+    end: Mutex<End>,
+    largest_file: u64,
+}
+
+struct End {
+    file: File,
+    size: u64,
+    head: Head,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("could not {doing} the audit log in `{}`: {source}", .folder.display())]
+    Io { doing: &'static str, folder: PathBuf, source: io::Error },
+}
+
+impl Audit {
+    /// Opens the log in `folder`, which goes on where it ended.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        Self::with_files_of(folder, LARGEST_FILE)
+    }
+
+    fn with_files_of(folder: &Path, largest_file: u64) -> Result<Self, Error> {
+        Self::opened(folder, largest_file).map_err(|source| Error::Io { doing: "open", folder: folder.into(), source })
+    }
+
+    fn opened(folder: &Path, largest_file: u64) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let key = Key::open(folder)?;
+        let mut head = Head::read(folder, &key)?.unwrap_or_default();
+        // Lines come before the head: those after it are what a process that was killed had still written.
+        verify::catch_up(folder, &key, &mut head)?;
+        let file = append(folder)?;
+        let size = file.metadata()?.len();
+        Ok(Self { folder: folder.into(), key, end: Mutex::new(End { file, size, head }), largest_file })
+    }
+
+    /// Writes one decision. When this fails, the call must not happen.
+    pub(crate) fn append(&self, decided: &Decided<'_>) -> Result<(), Error> {
+        let failed = |source| Error::Io { doing: "write", folder: self.folder.clone(), source };
+        let fields = serde_json::to_string(&Entry::new(decided)).map_err(|error| failed(error.into()))?;
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(&mut end, &fields).map_err(failed)
+    }
+
+    fn write(&self, end: &mut End, fields: &str) -> io::Result<()> {
+        if end.size >= self.largest_file {
+            self.rotate(end)?;
+        }
+        let number = end.head.last + 1;
+        let (line, seal) = self.key.line(number, &end.head.seal, fields);
+        if let Err(error) = end.file.write_all(line.as_bytes()) {
+            // Half a line would end the chain for good.
+            let _ = end.file.set_len(end.size);
+            return Err(error);
+        }
+        end.size += line.len() as u64;
+        end.head = Head { first: end.head.first.max(1), last: number, seal };
+        end.head.write(&self.folder, &self.key)
+    }
+
+    fn rotate(&self, end: &mut End) -> io::Result<()> {
+        end.file.sync_all()?;
+        // Names in the order of their lines.
+        let name = format!("audit-{:020}.jsonl", end.head.last);
+        fs::rename(self.folder.join(CURRENT), self.folder.join(name))?;
+        end.file = append(&self.folder)?;
+        end.size = 0;
+        let full = verify::full_files(&self.folder)?;
+        for old in full.iter().take(full.len().saturating_sub(MOST_FILES - 1)) {
+            let last = verify::number_in_name(old).unwrap_or_default();
+            // The head first: a file that is still there is no gap.
+            end.head.first = last + 1;
+            end.head.write(&self.folder, &self.key)?;
+            fs::remove_file(old)?;
+        }
+        Ok(())
+    }
+}
+
+fn append(folder: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(folder.join(CURRENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Decision, Verdict, verify};
+    use super::*;
+    use crate::gate::Asker;
+    use std::time::Duration;
+
+    fn write(audit: &Audit, tools: std::ops::Range<u32>) {
+        for tool in tools {
+            let tool = format!("tool{tool}");
+            let asker = Asker { grant: "local", parent: None };
+            let decided = Decided {
+                asker,
+                tool: &tool,
+                policy: None,
+                decision: Decision::Allow,
+                rule: "/tools/t",
+                reason: "",
+                arguments: None,
+                took: Duration::ZERO,
+            };
+            audit.append(&decided).unwrap();
+        }
+    }
+
+    /// A log of ten lines, changed by `change`, and what is then found.
+    fn after(change: impl FnOnce(&mut Vec<String>)) -> Verdict {
+        let folder = tempfile::tempdir().unwrap();
+        write(&Audit::open(folder.path()).unwrap(), 0..10);
+        let path = folder.path().join(CURRENT);
+        let mut lines: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+        change(&mut lines);
+        fs::write(&path, lines.iter().fold(String::new(), |text, line| text + line + "\n")).unwrap();
+        verify(folder.path()).unwrap()
+    }
+
+    fn broken(place: &str, what: &str) -> Verdict {
+        Verdict::Broken { place: place.into(), what: what.into() }
+    }
+
+    #[test]
+    fn a_line_that_is_edited_cut_or_moved_is_named() {
+        assert_eq!(after(|_| {}), Verdict::Sound { lines: 10 });
+        let edit = |lines: &mut Vec<String>| lines[3] = lines[3].replace("\"allow\"", "\"deny\"");
+        assert_eq!(after(edit), broken("audit.jsonl:4", "the line was changed"));
+        let cut = |lines: &mut Vec<String>| drop(lines.remove(3));
+        assert_eq!(after(cut), broken("audit.jsonl:4", "the line 4 is missing before it"));
+        assert_eq!(
+            after(|lines| lines.swap(3, 5)),
+            broken("audit.jsonl:4", "the line 6 stands in the place of the line 4")
+        );
+        let twice = |lines: &mut Vec<String>| lines.insert(4, lines[3].clone());
+        assert_eq!(after(twice), broken("audit.jsonl:5", "the line 4 stands in the place of the line 5"));
+        let first = |lines: &mut Vec<String>| drop(lines.remove(0));
+        assert_eq!(after(first), broken("audit.jsonl:1", "the line 1 is missing before it"));
+        let end = |lines: &mut Vec<String>| lines.truncate(8);
+        assert_eq!(after(end), broken("audit.jsonl", "the lines 9 to 10 are missing at the end"));
+        assert_eq!(after(Vec::clear), broken("audit.jsonl", "the lines 1 to 10 are missing at the end"));
+    }
+
+    #[test]
+    fn a_log_goes_on_after_a_restart_and_over_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..3 {
+            let audit = Audit::with_files_of(folder.path(), 1000).unwrap();
+            write(&audit, round * 10..round * 10 + 10);
+        }
+        assert_eq!(verify(folder.path()).unwrap(), Verdict::Sound { lines: 30 });
+        let files = verify::full_files(folder.path()).unwrap();
+        assert!(files.len() > 2);
+        fs::remove_file(&files[1]).unwrap();
+        assert!(matches!(verify(folder.path()).unwrap(), Verdict::Broken { .. }));
+    }
+
+    #[test]
+    fn old_files_are_removed_and_that_is_no_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&Audit::with_files_of(folder.path(), 1).unwrap(), 0..40);
+        assert_eq!(verify::full_files(folder.path()).unwrap().len(), MOST_FILES - 1);
+        assert_eq!(verify(folder.path()).unwrap(), Verdict::Sound { lines: 16 });
+        fs::remove_file(&verify::full_files(folder.path()).unwrap()[0]).unwrap();
+        assert!(matches!(verify(folder.path()).unwrap(), Verdict::Broken { .. }));
+    }
+
+    #[test]
+    fn half_a_line_of_a_process_that_was_killed_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&Audit::open(folder.path()).unwrap(), 0..3);
+        let mut file = append(folder.path()).unwrap();
+        file.write_all(b"{\"number\":4,\"bef").unwrap();
+        write(&Audit::open(folder.path()).unwrap(), 3..5);
+        assert_eq!(verify(folder.path()).unwrap(), Verdict::Sound { lines: 5 });
+    }
+}

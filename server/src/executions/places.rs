@@ -1,0 +1,52 @@
+//! How many executions each grant has under way: a policy may bound them.
+
+use exuvia_policies::Receipt;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The executions under way, by grant.
+#[derive(Default)]
+pub(super) struct Places(Mutex<HashMap<String, u64>>);
+
+/// One execution's place, given back when it is dropped.
+pub(super) struct Place {
+    places: Arc<Places>,
+    grant: String,
+}
+
+/// What an execution holds from its acceptance to its end.
+pub(super) struct Held {
+    /// Where its end is reported; none for one that an earlier process accepted.
+    pub(super) receipt: Option<Receipt>,
+    pub(super) place: Place,
+}
+
+impl Places {
+    pub(super) fn take(self: &Arc<Self>, grant: &str) -> Place {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(grant.to_owned()).or_default() += 1;
+        Place { places: Arc::clone(self), grant: grant.to_owned() }
+    }
+
+    /// A place, if the grant has fewer than `most`.
+    pub(super) fn take_within(self: &Arc<Self>, grant: &str, most: Option<u64>) -> Option<Place> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = places.entry(grant.to_owned()).or_default();
+        if most.is_some_and(|most| *taken >= most) {
+            return None;
+        }
+        *taken += 1;
+        Some(Place { places: Arc::clone(self), grant: grant.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = places.get_mut(&self.grant) {
+            *taken = taken.saturating_sub(1);
+            if *taken == 0 {
+                places.remove(&self.grant);
+            }
+        }
+    }
+}

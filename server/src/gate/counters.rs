@@ -1,0 +1,134 @@
+//! What limits are counted in: memory, with every change in the store before it counts.
+
+use super::{Gate, now};
+use crate::store::{self, Batch, Store, Table};
+use exuvia_policies::{Count, MemoryCounters, Record, Timestamp, Unavailable};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// A count is on the disk at most so long after its call was let through. A process that is killed sooner forgets it.
+const SOON: Duration = Duration::from_millis(50);
+/// Between two looks at which windows are over.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
+/// Counts read from the store at once.
+const PAGE: usize = 1000;
+
+/// Makes counts durable, together.
+pub(super) struct Flush {
+    store: Arc<dyn Store>,
+    soon: Arc<Notify>,
+}
+
+struct InStore {
+    store: Arc<dyn Store>,
+    soon: Arc<Notify>,
+}
+
+impl Record for InStore {
+    fn record(&self, counts: &[Count]) -> Result<(), Unavailable> {
+        let mut batch = Batch::default();
+        for count in counts {
+            let value = serde_json::to_vec(count).map_err(|_| Unavailable)?;
+            batch.put(Table::Counters, key(count), value);
+        }
+        self.store.apply(batch).map_err(|error| {
+            tracing::error!(%error, "could not keep what was counted");
+            Unavailable
+        })?;
+        self.soon.notify_one();
+        Ok(())
+    }
+}
+
+/// The counters as an earlier process left them.
+pub(super) fn open(store: &Arc<dyn Store>, now: Timestamp) -> Result<(MemoryCounters, Arc<Flush>), store::Error> {
+    let soon = Arc::new(Notify::new());
+    let counters = MemoryCounters::restore(current(store.as_ref(), now)?);
+    let record = InStore { store: Arc::clone(store), soon: Arc::clone(&soon) };
+    Ok((counters.recorded_by(Box::new(record)), Arc::new(Flush { store: Arc::clone(store), soon })))
+}
+
+/// The counts whose windows are not over; the others are removed.
+fn current(store: &dyn Store, now: Timestamp) -> Result<Vec<Count>, store::Error> {
+    let mut counts = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        let page = store.first(Table::Counters, &after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(counts) };
+        after.clone_from(last);
+        let mut old = Batch::default();
+        for (key, value) in page {
+            let count: Count = serde_json::from_slice(&value)
+                .map_err(|_| store::Error::Record { key: String::from_utf8_lossy(&key).into_owned() })?;
+            // A thread that read its clock just before the end may still count in the window that follows.
+            if count.window.end(count.window.end(count.start)) > now {
+                counts.push(count);
+            } else {
+                old.remove(Table::Counters, key);
+            }
+        }
+        store.apply(old)?;
+    }
+}
+
+/// Unlike any other counter's key: labels, tools and counters have no control characters.
+fn key(count: &Count) -> String {
+    let Count { grant, tool, counter, window, start, .. } = count;
+    format!("{grant}\0{tool}\0{counter}\0{}\0{}", window.name(), start.as_millis())
+}
+
+pub(super) async fn keep(gate: Weak<Gate>) {
+    let mut forgotten = Instant::now();
+    while let Some(strong) = gate.upgrade() {
+        let flush = Arc::clone(&strong.flush);
+        drop(strong);
+        let asked = tokio::time::timeout(FORGET_EVERY, flush.soon.notified()).await.is_ok();
+        if asked {
+            tokio::time::sleep(SOON).await;
+            if let Err(error) = flush.store.durable().await {
+                tracing::error!(%error, "could not make what was counted durable");
+            }
+        }
+        if forgotten.elapsed() >= FORGET_EVERY {
+            forgotten = Instant::now();
+            let Some(gate) = gate.upgrade() else { return };
+            let both = gate.counters.save(now()).is_ok() && current(flush.store.as_ref(), now()).is_ok();
+            if !both {
+                tracing::error!("could not forget windows that are over");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Sled;
+    use exuvia_policies::{Arguments, Call, Grant, Policy};
+
+    #[test]
+    fn counts_go_on_after_a_restart_and_old_ones_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Policy::parse(
+            r#"{"version": "1", "default": "deny", "tools": {"t": {"limits": [
+                {"counter": "c", "window": "minute", "max": 2, "scope": "grant"}]}}}"#,
+        )
+        .unwrap();
+        let (one, other) = (Grant::new("one"), Grant::new("other"));
+        let arguments = Arguments::new(serde_json::json!({})).unwrap();
+        let call = |grant| Call { grant, tool: "t", arguments: &arguments, definition: None };
+        let at = Timestamp::from_secs(600);
+        for (left, other_passes) in [(true, true), (true, true), (false, false)] {
+            let store: Arc<dyn Store> = Arc::new(Sled::open(folder.path()).unwrap());
+            let (counters, _flush) = open(&store, at).unwrap();
+            assert_eq!(policy.decide(&call(&one), at, &counters).is_ok(), left);
+            assert_eq!(policy.decide(&call(&other), at, &counters).is_ok(), other_passes);
+        }
+        let store: Arc<dyn Store> = Arc::new(Sled::open(folder.path()).unwrap());
+        let later = at.plus_secs(3600);
+        let (counters, _flush) = open(&store, later).unwrap();
+        assert_eq!(store.first(Table::Counters, &[], 9).unwrap(), []);
+        assert!(policy.decide(&call(&one), later, &counters).is_ok());
+    }
+}
