@@ -41,10 +41,10 @@ class Failed(Exception):
 
 class Inspector:
     def __init__(self, transport):
-        key = ["--header", f"x-api-key: {os.environ['EXUVIA_KEY']}"]
+        key = ["--header", f"x-api-key: {os.environ['INTEROP_KEY']}"]
         http = [os.environ["EXUVIA_URL"] + "/mcp", "--transport", "http", *key]
         stdio = ["--", os.environ["EXUVIA"], "serve", "--stdio", "--data", str(work / "stdio")]
-        stdio += ["--mcp-config", str(work / "stdio.json")]
+        stdio += ["--mcp-config", str(work / "stdio.json"), "--policy", str(work / "policy.json")]
         self.before, self.after = {"http": (http, []), "stdio": ([], stdio)}[transport]
 
     def ask(self, method, *arguments):

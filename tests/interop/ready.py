@@ -13,7 +13,7 @@ def servers():
     headers = {
         "content-type": "application/json",
         "accept": "application/json, text/event-stream",
-        "x-api-key": os.environ["EXUVIA_KEY"],
+        "x-api-key": os.environ["INTEROP_KEY"],
     }
     request = urllib.request.Request(os.environ["EXUVIA_URL"] + "/mcp", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as answer:

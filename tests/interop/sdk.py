@@ -8,7 +8,7 @@ from checks import Checks, holds, same
 
 checks = Checks("sdk")
 url = os.environ["EXUVIA_URL"]
-client = DatagenClient(api_key=os.environ["EXUVIA_KEY"], base_url=url)
+client = DatagenClient(api_key=os.environ["INTEROP_KEY"], base_url=url)
 
 
 def raised(error, call):

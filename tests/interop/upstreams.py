@@ -64,7 +64,7 @@ class Exuvia:
 
 
 async def main():
-    headers = {"x-api-key": os.environ["EXUVIA_KEY"]}
+    headers = {"x-api-key": os.environ["INTEROP_KEY"]}
     http = create_mcp_http_client(headers=headers)
     async with Client(streamable_http_client(os.environ["EXUVIA_URL"] + "/mcp", http_client=http)) as client:
         await suite(client)

@@ -69,7 +69,7 @@ fn write(folder: &Path, config: &str) -> Vec<String> {
     } });
     fs::write(folder.join("mcp.json"), servers.to_string()).unwrap();
     fs::write(folder.join("policy.json"), json!({ "version": "1", "default": "allow" }).to_string()).unwrap();
-    let config = format!("policy = {:?}\n{config}", folder.join("policy.json"));
+    let config = format!("policy = \"{}\"\n{config}", folder.join("policy.json").display());
     fs::write(folder.join("exuvia.toml"), config).unwrap();
     let path = |name| folder.join(name).to_str().unwrap().to_owned();
     vec!["--mcp-config".into(), path("mcp.json"), "--config".into(), path("exuvia.toml")]

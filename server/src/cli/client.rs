@@ -104,7 +104,7 @@ pub(crate) fn status(arguments: &Look) -> Result<Status, Failure> {
         let wait = if arguments.follow { 1.0 } else { 0.0 };
         let path = format!("/v1/executions/{}?wait_seconds={wait}&since={since}", arguments.uuid);
         let status = arguments.at.ask(|client, url| client.get(format!("{url}{path}")))?;
-        let is_over = !status["success"].is_null();
+        let is_over = !field(&status, "success").is_null();
         if arguments.json {
             if is_over || !arguments.follow {
                 print::out(&status.to_string());
@@ -131,7 +131,7 @@ pub(crate) fn list(arguments: &List) -> Result<Status, Failure> {
         path.push_str(status);
     }
     let listed = arguments.at.ask(|client, url| client.get(format!("{url}{path}")))?;
-    let executions = listed["executions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let executions = field(&listed, "executions").as_array().map(Vec::as_slice).unwrap_or_default();
     for one in executions {
         let (uuid, status, when) = (text(one, "execution_uuid"), text(one, "status"), text(one, "submitted_at"));
         print::out(&format!("{uuid}  {status:9}  {when}  {}", text(one, "name")));
@@ -149,13 +149,13 @@ pub(crate) fn cancel(arguments: &Cancel) -> Result<Status, Failure> {
 }
 
 fn describe(status: &Value) {
-    if !status["result"].is_null() {
-        print::out(&status["result"].to_string());
+    if !field(status, "result").is_null() {
+        print::out(&field(status, "result").to_string());
     }
-    for (name, value) in status["output_vars"].as_object().into_iter().flatten() {
+    for (name, value) in field(status, "output_vars").as_object().into_iter().flatten() {
         print::out(&format!("{name} = {value}"));
     }
-    let error = &status["error"];
+    let error = field(status, "error");
     if error.is_object() {
         let traceback = text(error, "traceback").trim_end();
         let message = format!("{}: {}", text(error, "type"), text(error, "message"));
@@ -170,6 +170,10 @@ fn exit_status(status: &Value) -> Status {
         "cancelled" | "timed_out" => Status::Stopped,
         _ => Status::Finished,
     }
+}
+
+fn field<'a>(object: &'a Value, name: &str) -> &'a Value {
+    object.get(name).unwrap_or(&Value::Null)
 }
 
 fn text<'a>(object: &'a Value, field: &str) -> &'a str {

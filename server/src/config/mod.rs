@@ -22,6 +22,7 @@ pub(crate) struct Config {
     /// The folder of everything that is kept. By default below the user's data folder.
     pub(crate) data: Option<PathBuf>,
     /// The file that lists upstream MCP servers.
+    #[expect(clippy::struct_field_names, reason = "it is called so in every client")]
     pub(crate) mcp_config: Option<PathBuf>,
     /// The policy of the grant `local`. Without one, code runs and reaches nothing.
     pub(crate) policy: Option<PathBuf>,

@@ -202,7 +202,9 @@ impl Executor {
             }
         })
         .await;
-        all.iter().for_each(|live| live.cancel.cancel());
+        for live in &all {
+            live.cancel.cancel();
+        }
         for live in running() {
             live.ended_within(grace.max(Duration::from_secs(1))).await;
         }

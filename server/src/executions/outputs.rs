@@ -32,9 +32,10 @@ pub(crate) fn mismatch(name: &str, declared: &str, value: &RawValue) -> Option<S
         "int" | "integer" => &["integer"],
         "float" | "number" | "decimal" => &["number", "integer"],
         "bool" | "boolean" => &["boolean"],
-        "list" | "array" | "tuple" | "set" | "ndarray" => &["array"],
+        "list" | "array" | "tuple" | "set" | "ndarray" | "dataframe" | "pd.dataframe" | "pandas.dataframe" => {
+            &["array"]
+        }
         "dict" | "object" | "map" => &["object"],
-        "dataframe" | "pd.dataframe" | "pandas.dataframe" => &["array"],
         "none" | "null" => &["null"],
         _ => return None,
     };

@@ -160,7 +160,7 @@ impl Executor {
             // What is under way is newer in memory than in the store.
             records.extend(page.into_iter().filter(&is_wanted).filter(|record| self.live(record.id).is_none()));
         }
-        records.sort_by(|one, other| other.id.cmp(&one.id));
+        records.sort_by_key(|record| std::cmp::Reverse(record.id));
         records.truncate(most);
         Ok(records.into_iter().map(Summary::from).collect())
     }

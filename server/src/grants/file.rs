@@ -63,7 +63,8 @@ impl Grants {
         let hash = key::hash(key);
         let contents = self.contents()?;
         // All are compared, so that the time does not tell which one it was.
-        let found = contents.grants.iter().filter(|grant| key::is_same(&grant.hash, &hash)).last();
+        let found = contents.grants.iter().filter(|grant| key::is_same(&grant.hash, &hash));
+        let found = found.fold(None, |_, grant| Some(grant));
         Ok(found.map(|grant| grant.label.clone()))
     }
 

@@ -16,7 +16,7 @@ const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
 /// Names that every program has already.
 const TAKEN: [&str; 1] = ["input_vars"];
 
-/// Packages that every program has, by the names that PyPI knows them by, in lower case.
+/// Packages that every program has, by their names on the index, in lower case.
 const BUILT_IN: [&str; 14] = [
     "numpy",
     "pandas",

@@ -1,4 +1,5 @@
 //! A real server on a port of its own, asked as clients ask.
+#![allow(clippy::needless_pass_by_value, reason = "the arguments are written in place")]
 
 use super::binary;
 use serde_json::{Value, json};
@@ -8,64 +9,67 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// A server, and the folder of its data.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
-    pub data: PathBuf,
+    pub(crate) url: String,
+    pub(crate) data: PathBuf,
     key: Option<String>,
     agent: ureq::Agent,
-    _folder: Option<TempDir>,
+    /// Removed with the server.
+    folder: Option<TempDir>,
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Self::start_in(folder.path(), &[]);
-        server._folder = Some(folder);
+        server.folder = Some(folder);
         server
     }
 
     /// Starts a server on the data of an earlier one.
-    pub fn start_in(folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Self {
         let data = folder.join("data");
         let mut child = command(&data).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().map(Result::unwrap).unwrap_or_default();
-        let Some(url) = first.strip_prefix("Exuvia serves MCP at ") else { panic!("it said {first:?}") };
+        let url = first.strip_prefix("Exuvia serves MCP at ");
+        assert!(url.is_some(), "it said {first:?}");
+        let url = url.unwrap_or_default();
         // Read on, or it would wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         let url = url.trim_end_matches("/mcp").to_owned();
         let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-        Self { child, url, data, key: None, agent: config.into(), _folder: None }
+        Self { child, url, data, key: None, agent: config.into(), folder: None }
     }
 
     /// The same server, for whoever has this key.
-    pub fn with_key(&mut self, key: Option<&str>) -> &mut Self {
+    pub(crate) fn with_key(&mut self, key: Option<&str>) -> &mut Self {
         self.key = key.map(str::to_owned);
         self
     }
 
     /// Calls a tool: whether it failed, its structured content, and its text.
-    pub fn tool(&self, name: &str, arguments: Value) -> (bool, Value, String) {
+    pub(crate) fn tool(&self, name: &str, arguments: Value) -> (bool, Value, String) {
         let result = self.rpc("tools/call", json!({ "name": name, "arguments": arguments }));
         let text = result["content"][0]["text"].as_str().unwrap_or_default().to_owned();
         (result["isError"] == true, result["structuredContent"].clone(), text)
     }
 
     /// Runs a script to its end, and gives its structured content.
-    pub fn execute(&self, script: &str) -> Value {
+    pub(crate) fn execute(&self, script: &str) -> Value {
         self.tool("executeCode", json!({ "script": script })).1
     }
 
     /// Submits a script, and gives its UUID.
-    pub fn submit(&self, script: &str) -> String {
+    pub(crate) fn submit(&self, script: &str) -> String {
         let (failed, answer, text) = self.tool("asyncExecuteCode", json!({ "script": script }));
         assert!(!failed, "{text}");
         answer["execution_uuid"].as_str().unwrap().to_owned()
     }
 
     /// Waits for the end of an execution, and gives its status.
-    pub fn wait(&self, uuid: &str) -> Value {
+    pub(crate) fn wait(&self, uuid: &str) -> Value {
         loop {
             let arguments = json!({ "execution_uuid": uuid, "wait_seconds": 30 });
             let (failed, status, text) = self.tool("checkCodeExecStatus", arguments);
@@ -76,7 +80,7 @@ impl Server {
         }
     }
 
-    pub fn rpc(&self, method: &str, params: Value) -> Value {
+    pub(crate) fn rpc(&self, method: &str, params: Value) -> Value {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let (status, answer) = self.post("/mcp", &request, &[("accept", "application/json, text/event-stream")]);
         assert_eq!(status, 200, "{answer}");
@@ -84,7 +88,7 @@ impl Server {
         answer["result"].clone()
     }
 
-    pub fn post(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> (u16, Value) {
         let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -95,7 +99,7 @@ impl Server {
         read(request.send(body.to_string()).unwrap())
     }
 
-    pub fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.header("x-api-key", key);
@@ -103,18 +107,18 @@ impl Server {
         read(request.call().unwrap())
     }
 
-    pub fn delete(&self, path: &str) -> (u16, Value) {
+    pub(crate) fn delete(&self, path: &str) -> (u16, Value) {
         read(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
     }
 
     /// Ends it as a power cut would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Asks it to stop, and waits until it has.
-    pub fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(stopped.success());
         self.child.wait().unwrap().code()
@@ -130,7 +134,7 @@ impl Drop for Server {
 }
 
 /// `exuvia serve` on any free port.
-pub fn command(data: &Path) -> Command {
+pub(crate) fn command(data: &Path) -> Command {
     let mut command = Command::new(binary());
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command.env("EXUVIA_LOG", "error").env_remove("EXUVIA_CONFIG").stdin(Stdio::null());
