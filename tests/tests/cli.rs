@@ -307,7 +307,7 @@ fn usage() {
         "Usage: exuvia <COMMAND>",
         "run ",
         "doctor ",
-        "Exit status of `run` and `status`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.",
+        "Exit status of `run`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.",
     ] {
         assert!(help.stdout.contains(part), "{part} is not in {}", help.stdout);
     }

@@ -49,14 +49,14 @@ Examples:
   exuvia mcp test                               connect to all, and print their tools
   exuvia doctor                                 see what is cached, and what is wrong
 
-Exit status of `run` and `status`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.";
+Exit status of `run`: 0 finished, 1 raised, 2 stopped by a limit, 3 our own error, 64 usage.";
 
 #[derive(Debug, Parser)]
 #[command(
     name = "exuvia",
     bin_name = "exuvia",
     version,
-    about = "Run Python in a sandbox, for people and for AI agents: real CPython with NumPy and pandas, fresh for every run",
+    about = "Run Python in a sandbox: real CPython with NumPy and pandas, a fresh interpreter for every run",
     after_help = AFTER_HELP,
     arg_required_else_help = true
 )]
