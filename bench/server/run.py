@@ -25,9 +25,10 @@ class Server:
         folder = pathlib.Path(self.folder.name)
         (folder / "mcp.json").write_text(json.dumps({"mcpServers": {"Math": {"command": str(upstream)}}}))
         (folder / "exuvia.toml").write_text("[upstream]\nparallel_calls = 2000\n")
+        (folder / "policy.json").write_text(json.dumps({"version": "1", "default": "allow"}))
         self.process = subprocess.Popen(
             [exuvia, "serve", "--listen", "127.0.0.1:0", "--data", folder / "data", "--mcp-config", folder / "mcp.json",
-             "--config", folder / "exuvia.toml"],
+             "--config", folder / "exuvia.toml", "--policy", folder / "policy.json"],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "EXUVIA_LOG": "error"},
         )
         self.url = self.process.stdout.readline().split()[-1].removesuffix("/mcp")

@@ -34,7 +34,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    fn check(&self) -> Result<(), Stop> {
+    pub(crate) fn check(&self) -> Result<(), Stop> {
         if self.cancel.is_cancelled() {
             Err(Stop(Limit::Cancelled))
         } else if Instant::now() >= self.deadline {

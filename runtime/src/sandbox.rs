@@ -16,7 +16,7 @@ use crate::program::Program;
 use crate::progress::Progress;
 use crate::run::{self, Returned};
 use crate::slots::{self, Slots};
-use crate::stop::Limit;
+use crate::stop::{Limit, Stop};
 use crate::ticker::Ticker;
 use crate::usage::{Meter, Usage};
 use crate::wasi;
@@ -152,6 +152,10 @@ impl Sandbox {
             meter: meter.clone(),
             cancel,
         };
+        // A limit that allows nothing must not depend on when the first tick comes.
+        if let Err(Stop(limit)) = watch.check() {
+            return Ok(Outcome::Stopped(Output::default(), limit));
+        }
         let library = Arc::clone(self.slots.library());
         let mut guest = Guest::new(library, host, program.seed, watch, self.memory_floor());
         guest.wasi.install(&program.files)?;

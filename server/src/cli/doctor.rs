@@ -3,7 +3,7 @@
 use super::print::out;
 use super::{Failure, Status};
 use crate::config::Data;
-use crate::store::{Sled, Store};
+use crate::store::{self, Sled, Store};
 use bytesize::ByteSize;
 use exuvia_runtime::{Cache, Damage, Recycling, Sandbox};
 use std::fs;
@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Look at every record in the data folder, too; no server may be using it
     #[arg(long)]
     store: bool,
+    /// Go on without writes that are missing from a damaged data folder
+    #[arg(long, requires = "store")]
+    accept_loss: bool,
     /// The server's data folder
     #[arg(long, value_name = "DIR", env = "EXUVIA_DATA")]
     data: Option<PathBuf>,
@@ -34,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     cache(&mut wrong)?;
     machine(&mut wrong);
     if arguments.store {
-        records(&Data::new(arguments.data.as_deref())?, &mut wrong)?;
+        records(&Data::new(arguments.data.as_deref())?, arguments.accept_loss, &mut wrong)?;
     }
     out("");
     if wrong.is_empty() {
@@ -70,15 +73,24 @@ fn cache(wrong: &mut Vec<String>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn records(data: &Data, wrong: &mut Vec<String>) -> Result<(), Failure> {
+fn records(data: &Data, accept_loss: bool, wrong: &mut Vec<String>) -> Result<(), Failure> {
     let folder = data.store();
     out(&format!("\nrecords in {}", folder.display()));
     if !folder.exists() {
         out("  none yet");
         return Ok(());
     }
-    let check = Sled::open(&folder)?.check()?;
+    let (store, lost) = Sled::open_despite_loss(&folder)?;
+    let check = store.check()?;
     out(&format!("  {} sound", check.sound));
+    match lost {
+        0 => {}
+        _ if accept_loss => {
+            store.accept_loss()?;
+            out(&format!("  the last {lost} writes are missing, which is accepted"));
+        }
+        _ => wrong.push(store::Error::Lost { folder, lost }.to_string()),
+    }
     wrong.extend(check.damaged.iter().map(|key| {
         format!("the record `{key}` is not what was written; restore the data folder from a backup, or live without it")
     }));

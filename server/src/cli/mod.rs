@@ -130,8 +130,13 @@ pub fn main() -> ExitCode {
 
 /// Sends the log to stderr. A server says what it does; other commands only what is wrong.
 fn log(command: &Command) {
-    // rmcp logs whole messages of servers that it does not expect, and authorization codes below that.
-    let usual = if matches!(command, Command::Serve(_)) { "warn,rmcp=error,exuvia=info" } else { "warn,rmcp=error" };
+    // rmcp logs whole messages of servers that it does not expect, and authorization codes below that. All errors of its
+    // service are answers to clients that have gone.
+    let usual = if matches!(command, Command::Serve(_)) {
+        "warn,rmcp=error,rmcp::service=off,exuvia=info"
+    } else {
+        "warn,rmcp=error,rmcp::service=off"
+    };
     let filter = EnvFilter::try_from_env("EXUVIA_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     format.with_ansi(std::io::stderr().is_terminal()).init();

@@ -14,11 +14,12 @@ const LARGEST_INLINE: usize = 64 << 10;
 const INLINE: u8 = 0;
 const FILE: u8 = 1;
 
-/// An execution that is over before anything of it was written.
+/// An execution that is over, and whose end is not written yet.
 pub(crate) struct Finished {
     pub(crate) record: Record,
     pub(crate) given: Arc<Given>,
-    pub(crate) request: Request,
+    /// What was asked for, when nothing of the execution has been written before.
+    pub(crate) request: Option<Request>,
 }
 
 /// The store as executions see it. Cheap to clone.
@@ -38,6 +39,11 @@ impl Keep {
         self.store.durable().await
     }
 
+    /// Whether there is room on the disk for one more execution.
+    pub(crate) fn room(&self) -> Result<(), Error> {
+        self.store.room()
+    }
+
     /// Writes an execution that has not ended.
     pub(crate) fn begin(&self, record: &Record, request: &Request) -> Result<(), Error> {
         let mut batch = Batch::default();
@@ -54,22 +60,21 @@ impl Keep {
         self.store.apply(batch)
     }
 
-    /// Writes the end of an execution that [`Self::begin`] has written.
-    pub(crate) fn end(&self, record: &Record, given: &Given) -> Result<(), Error> {
-        let mut batch = Batch::default();
-        batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, given)?);
-        batch.put(Table::Executions, record.id.as_bytes(), json(record));
-        batch.remove(Table::Unfinished, record.id.as_bytes());
-        self.store.apply(batch)
-    }
-
-    /// Writes executions of which nothing has been written before.
-    pub(crate) fn whole(&self, all: &[Finished]) -> Result<(), Error> {
+    /// Writes how executions ended, and all of those of which nothing has been written before.
+    pub(crate) fn ended(&self, all: &[Finished]) -> Result<(), Error> {
         let mut batch = Batch::default();
         for Finished { record, given, request } in all {
             batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, &**given)?);
-            batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
-            put_record(&mut batch, record);
+            match request {
+                Some(request) => {
+                    batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
+                    put_record(&mut batch, record);
+                }
+                None => {
+                    batch.put(Table::Executions, record.id.as_bytes(), json(record));
+                    batch.remove(Table::Unfinished, record.id.as_bytes());
+                }
+            }
         }
         self.store.apply(batch)
     }

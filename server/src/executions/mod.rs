@@ -77,8 +77,10 @@ struct Inner {
     turns: Semaphore,
     queued: AtomicUsize,
     live: Mutex<HashMap<Id, Arc<Live>>>,
-    /// Sync executions that were answered and are not written yet: many are one write. They stay in `live` until then.
+    /// Executions whose end is not written yet: many are one write. They stay in `live` until then.
     finished: Mutex<Vec<Finished>>,
+    /// Held while they are written, so that whoever finds none knows that they are.
+    writing: tokio::sync::Mutex<()>,
     /// Wakes the task that writes those, and makes what was written durable.
     soon: Notify,
     stopping: AtomicBool,
@@ -131,6 +133,7 @@ impl Executor {
             queued: AtomicUsize::new(0),
             live: Mutex::default(),
             finished: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
             soon: Notify::new(),
             stopping: AtomicBool::new(false),
         }));
@@ -236,6 +239,7 @@ impl Inner {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(Refused::Stopping);
         }
+        self.keep.room()?;
         let waiting = self.queued.load(Ordering::Relaxed);
         if waiting >= self.settings.queue {
             return Err(Refused::Full { waiting });
@@ -265,8 +269,8 @@ impl Inner {
         record.ended = Some(now());
         record.state = State::Failed;
         info!(execution = %record.id, "interrupted by the end of an earlier process");
-        let given = Given::failed(Failure::new("Interrupted", run::INTERRUPTED));
-        self.keep.end(&record, &given)
+        let given = Arc::new(Given::failed(Failure::new("Interrupted", run::INTERRUPTED)));
+        self.keep.ended(&[Finished { record, given, request: None }])
     }
 
     fn finished(&self) -> MutexGuard<'_, Vec<Finished>> {

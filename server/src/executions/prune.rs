@@ -30,9 +30,10 @@ async fn write_soon(inner: Weak<Inner>) {
 
 /// Writes what is finished and not written, and makes all that was written durable.
 pub(super) async fn write(inner: &Arc<Inner>) {
+    let _one = inner.writing.lock().await;
     let finished = std::mem::take(&mut *inner.finished());
     let keeping = Arc::clone(inner);
-    let written = tokio::task::spawn_blocking(move || (keeping.keep.whole(&finished), finished)).await;
+    let written = tokio::task::spawn_blocking(move || (keeping.keep.ended(&finished), finished)).await;
     match written {
         Ok((Ok(()), finished)) => {
             let mut live = inner.lock();

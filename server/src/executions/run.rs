@@ -150,7 +150,7 @@ fn ending(outcome: &Outcome, stopping: bool) -> Ending {
     }
 }
 
-/// Stores the end, then shows it. `request` is given when nothing of this execution has been stored: then it is stored soon.
+/// Shows the end, and has it stored soon. `request` is given when nothing of this execution has been stored.
 fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Request>) {
     live.fill(&mut given);
     let record = match live.after(Event::Ended(ending)) {
@@ -160,18 +160,10 @@ fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: 
             return;
         }
     };
-    if request.is_none()
-        && let Err(error) = inner.keep.end(&record, &given)
-    {
-        error!(execution = %live.id(), %error, "could not keep the end of an execution");
-        given.warnings.push(format!("this result is not kept: {error}"));
-    }
     info!(execution = %live.id(), state = %record.state, wall_ms = given.usage.wall_ms, "ended");
     let given = Arc::new(given);
-    live.set(record.clone(), Some(Arc::clone(&given)));
-    match request {
-        Some(request) => inner.finished().push(Finished { record, given, request }),
-        None => drop(inner.lock().remove(&live.id())),
-    }
+    // First: whoever sees the end may rely on its being written.
+    inner.finished().push(Finished { record: record.clone(), given: Arc::clone(&given), request });
+    live.set(record, Some(given));
     inner.soon.notify_one();
 }

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
-use http::{HeaderMap, StatusCode};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -47,7 +47,14 @@ pub(crate) async fn admit(State(guard): State<Arc<Guard>>, mut request: Request,
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err((status, why)) => refuse(status, &why),
+        Err((status, why)) => {
+            let mut refusal = refuse(status, &why);
+            // Its body was not read, so the connection ends here; said, so that the client does not use it once more.
+            if request.version() <= Version::HTTP_11 {
+                refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            refusal
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod commit;
 mod files;
+mod mark;
+mod room;
 mod seal;
 mod sled;
 
@@ -18,6 +20,8 @@ use std::pin::Pin;
 /// A name space of keys. The numbers are part of what is on disk: never use one again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
+    /// What the store keeps of itself.
+    Store = 0,
     /// Execution id → its record: state, times, usage.
     Executions = 1,
     /// Execution id → what was asked for.
@@ -33,8 +37,8 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Executions, Self::Requests, Self::Results, Self::ByGrant, Self::Unfinished, Self::Counters];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Store, Self::Executions, Self::Requests, Self::Results, Self::ByGrant, Self::Unfinished, Self::Counters];
 }
 
 /// Changes that happen together or not at all.
@@ -70,6 +74,9 @@ pub(crate) trait Store: Send + Sync {
     /// Waits until everything applied so far survives a power cut. Waits of many writers are one write to the disk.
     fn durable(&self) -> Durable<'_>;
 
+    /// Whether there is room for something new. What is under way may still be written when there is not.
+    fn room(&self) -> Result<(), Error>;
+
     /// Looks at every record. The number of sound ones, and the keys of those that are damaged.
     fn check(&self) -> Result<Check, Error>;
 }
@@ -91,10 +98,19 @@ pub(crate) enum Error {
         .folder.display()
     )]
     Damaged { folder: PathBuf, why: String },
+    #[error(
+        "the data folder `{}` is damaged: its last {lost} writes are missing. Restore it from a backup, or go on with what \
+         is left: `exuvia doctor --store --accept-loss`", .folder.display()
+    )]
+    Lost { folder: PathBuf, lost: u64 },
     #[error("the record `{key}` is damaged: restore the data folder from a backup, or remove the execution")]
     Record { key: String },
-    #[error("the disk is full: make room, or lower `retention` in exuvia.toml")]
+    #[error("the disk of the data folder is full: make room, or lower `retention` in exuvia.toml")]
     Full,
+    #[error(
+        "the disk of the data folder has not taken a write for {0} s: see what is wrong with it, then start exuvia again"
+    )]
+    Stuck(u64),
     #[error("could not {doing} `{}`", .path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("could not reach the data folder")]

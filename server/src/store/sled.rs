@@ -1,24 +1,46 @@
 //! The store in sled: all tables in one tree, so that a batch over several of them is one change.
 
 use super::commit::Committer;
+use super::mark::Mark;
+use super::room::{self, Room};
 use super::{Batch, Check, Durable, Error, Pair, Store, Table, seal};
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most bytes of pages that sled keeps in memory.
 const CACHE: u64 = 64 << 20;
+/// Where each write puts its number, in [`Table::Store`].
+const NUMBER: &[u8] = b"number";
 
 pub(crate) struct Sled {
     database: sled::Db,
     committer: Committer,
+    room: Room,
+    /// The number of the last write. Held while one is made, as numbers must come in order; sled makes one batch at a
+    /// time, too.
+    writing: Mutex<()>,
+    number: Arc<AtomicU64>,
     folder: PathBuf,
 }
 
 impl Sled {
     /// Opens the store in `folder`, making it if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let (store, lost) = Self::open_despite_loss(folder)?;
+        if lost > 0 { Err(Error::Lost { folder: folder.into(), lost }) } else { Ok(store) }
+    }
+
+    /// Takes what is there for all that there was.
+    pub(crate) fn accept_loss(&self) -> Result<(), Error> {
+        Mark::open(&self.folder)?.write(self.number.load(Ordering::SeqCst))
+    }
+
+    /// Opens the store even if writes are missing that had been made durable; says how many.
+    pub(crate) fn open_despite_loss(folder: &Path) -> Result<(Self, u64), Error> {
         let config = sled::Config::new().path(folder).cache_capacity(CACHE).flush_every_ms(None);
         // A log that was cut in the wrong place makes sled panic instead of saying so.
         let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
@@ -27,12 +49,21 @@ impl Sled {
             Ok(Err(error)) => return Err(failure(folder, error)),
             Err(_) => return Err(Error::Damaged { folder: folder.into(), why: "its log cannot be read".into() }),
         };
-        let (for_commits, place) = (database.clone(), folder.to_owned());
-        let committer = Committer::start(move || match for_commits.flush() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(failure(&place, error)),
+        let mark = Mark::open(folder)?;
+        let number = Arc::new(AtomicU64::new(0));
+        let (for_commits, place, written) = (database.clone(), folder.to_owned(), Arc::clone(&number));
+        let marked = mark.read()?;
+        let committer = Committer::start(move || {
+            let number = written.load(Ordering::SeqCst);
+            for_commits.flush().map_err(|error| failure(&place, error))?;
+            mark.write(number)
         })?;
-        Ok(Self { database, committer, folder: folder.to_owned() })
+        let (writing, room) = (Mutex::default(), Room::of(folder));
+        let store = Self { database, committer, room, writing, number, folder: folder.to_owned() };
+        let last = store.get(Table::Store, NUMBER)?;
+        let last = last.and_then(|last| last.first_chunk().copied()).map_or(0, u64::from_be_bytes);
+        store.number.store(last, Ordering::SeqCst);
+        Ok((store, marked.saturating_sub(last)))
     }
 
     fn failed(&self) -> impl FnOnce(sled::Error) -> Error + Copy {
@@ -83,6 +114,8 @@ impl Store for Sled {
     }
 
     fn apply(&self, batch: Batch) -> Result<(), Error> {
+        // sled does not recover from a write that found no room: every later one waits for it.
+        self.room.at_least(room::RESERVE)?;
         let mut changes = sled::Batch::default();
         for (table, key, value) in batch.0 {
             let key = place(table, &key);
@@ -94,11 +127,22 @@ impl Store for Sled {
                 None => changes.remove(key),
             }
         }
-        self.database.apply_batch(changes).map_err(self.failed())
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = self.number.load(Ordering::SeqCst) + 1;
+        let key = place(Table::Store, NUMBER);
+        let sealed = seal::seal(&key, &number.to_be_bytes());
+        changes.insert(key, sealed);
+        self.database.apply_batch(changes).map_err(self.failed())?;
+        self.number.store(number, Ordering::SeqCst);
+        Ok(())
     }
 
     fn durable(&self) -> Durable<'_> {
         Box::pin(self.committer.durable())
+    }
+
+    fn room(&self) -> Result<(), Error> {
+        self.room.at_least(room::FOR_NEW)
     }
 
     fn check(&self) -> Result<Check, Error> {
@@ -181,7 +225,7 @@ mod tests {
     #[test]
     fn keeps_what_was_made_durable_and_removes_what_was_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         {
             let store = Sled::open(folder.path()).unwrap();
             let mut batch = Batch::default();
@@ -196,14 +240,39 @@ mod tests {
         let store = Sled::open(folder.path()).unwrap();
         assert_eq!(store.get(Table::Results, b"kept").unwrap().unwrap(), b"1");
         assert_eq!(store.get(Table::Results, b"removed").unwrap(), None);
-        assert_eq!(store.check().unwrap().sound, 1);
+        assert_eq!(store.check().unwrap().sound, 2);
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_is_noticed_until_the_loss_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let write = |store: &Sled| {
+            let mut batch = Batch::default();
+            batch.put(Table::Results, b"key", b"value");
+            store.apply(batch).unwrap();
+            runtime.block_on(store.durable()).unwrap();
+        };
+        let store = Sled::open(folder.path()).unwrap();
+        write(&store);
+        write(&store);
+        drop(store);
+        drop(Sled::open(folder.path()).unwrap());
+        std::fs::write(folder.path().join("db"), b"").unwrap();
+        let Err(error) = Sled::open(folder.path()) else { panic!("opened") };
+        assert!(matches!(error, Error::Lost { lost: 2, .. }), "{error:?}");
+        let (store, lost) = Sled::open_despite_loss(folder.path()).unwrap();
+        assert_eq!(lost, 2);
+        store.accept_loss().unwrap();
+        drop(store);
+        write(&Sled::open(folder.path()).unwrap());
     }
 
     #[test]
     fn many_writers_wait_together_without_a_deadlock() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Sled::open(folder.path()).unwrap());
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
         runtime.block_on(async {
             let writers = (0..16u8).map(|writer| {
                 let store = Arc::clone(&store);
@@ -220,7 +289,7 @@ mod tests {
                 writer.await.unwrap();
             }
         });
-        assert_eq!(store.check().unwrap().sound, 800);
+        assert_eq!(store.check().unwrap().sound, 801);
     }
 
     #[test]

@@ -30,7 +30,14 @@ impl Server {
     /// Starts a server on the data of an earlier one.
     pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Self {
         let data = folder.join("data");
-        let mut child = command(&data).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = command(&data);
+        command.args(arguments);
+        Self::of(command, data)
+    }
+
+    /// Starts a server with a command of one's own.
+    pub(crate) fn of(mut command: Command, data: PathBuf) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().map(Result::unwrap).unwrap_or_default();
         let url = first.strip_prefix("Exuvia serves MCP at ");
@@ -109,6 +116,11 @@ impl Server {
 
     pub(crate) fn delete(&self, path: &str) -> (u16, Value) {
         read(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
+    }
+
+    /// The folder that the process sees as the root of its files.
+    pub(crate) fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.child.id()))
     }
 
     /// Ends it as a power cut would.
