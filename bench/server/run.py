@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Measures what docs/performance.md promises of the server, with wrk as the client, and prints it beside the targets.
 
     bench/server/run.py EXUVIA UPSTREAM     two binaries built with --release: `exuvia` and `upstream-for-tests`

@@ -31,7 +31,7 @@ impl Calls {
 
     /// Calls the tool `alias`, and gives what Python would get.
     pub(crate) async fn execute(&self, grant: &str, alias: &str, arguments: Map<String, Value>) -> Answer {
-        let catalog = self.upstreams.catalog();
+        let catalog = self.catalog_for(alias).await;
         let Some(tool) = find(&catalog, alias) else { return self.unknown(&catalog, grant, alias) };
         self.checked(Asker { grant, parent: None }, Arc::clone(tool), Vec::new(), arguments).await
     }
@@ -82,6 +82,16 @@ fn object(arguments: &Arguments) -> Map<String, Value> {
 }
 
 impl Calls {
+    /// The catalog. A server that is only just connecting is waited for when the tool may be one of its.
+    async fn catalog_for(&self, name: &str) -> Arc<Catalog> {
+        let catalog = self.upstreams.catalog();
+        if find(&catalog, name).is_some() {
+            return catalog;
+        }
+        self.upstreams.settled_for(name, self.within).await;
+        self.upstreams.catalog()
+    }
+
     fn permitted<'a>(&self, catalog: &'a Catalog, caller: &Caller, name: &str) -> Result<&'a Arc<Tool>, Answer> {
         let tool = find(catalog, name).ok_or_else(|| self.unknown(catalog, &caller.grant, name))?;
         // What is hidden is not spoken of; the gate denies it.
@@ -118,29 +128,33 @@ impl Calls {
 
 impl Tools for Calls {
     fn call(&self, caller: &Caller, name: String, positional: Vec<Value>, named: Map<String, Value>) -> Answering {
-        let catalog = self.upstreams.catalog();
-        match self.permitted(&catalog, caller, &name) {
-            Ok(tool) => {
-                let (calls, tool, grant) = (self.clone(), Arc::clone(tool), caller.grant.clone());
-                let parent = Some(caller.execution);
-                Box::pin(async move { calls.checked(Asker { grant: &grant, parent }, tool, positional, named).await })
-            }
-            Err(refusal) => Box::pin(std::future::ready(refusal)),
-        }
+        let (calls, caller) = (self.clone(), caller.clone());
+        Box::pin(async move {
+            let catalog = calls.catalog_for(&name).await;
+            let tool = match calls.permitted(&catalog, &caller, &name) {
+                Ok(tool) => Arc::clone(tool),
+                Err(refusal) => return refusal,
+            };
+            let asker = Asker { grant: &caller.grant, parent: Some(caller.execution) };
+            calls.checked(asker, tool, positional, named).await
+        })
     }
 
-    fn describe(&self, caller: &Caller, name: &str) -> Answer {
-        let catalog = self.upstreams.catalog();
-        match self.permitted(&catalog, caller, name) {
-            Ok(tool) if self.gate.offered(&caller.grant, vec![tool]).is_empty() => {
-                self.unknown(&catalog, &caller.grant, name)
+    fn describe(&self, caller: &Caller, name: String) -> Answering {
+        let (calls, caller) = (self.clone(), caller.clone());
+        Box::pin(async move {
+            let catalog = calls.catalog_for(&name).await;
+            match calls.permitted(&catalog, &caller, &name) {
+                Ok(tool) if calls.gate.offered(&caller.grant, vec![tool]).is_empty() => {
+                    calls.unknown(&catalog, &caller.grant, &name)
+                }
+                Ok(tool) => match serde_json::to_value(tool.signature()) {
+                    Ok(signature) => Answer::Value(signature),
+                    Err(error) => Answer::error("ToolError", error.to_string()),
+                },
+                Err(refusal) => refusal,
             }
-            Ok(tool) => match serde_json::to_value(tool.signature()) {
-                Ok(signature) => Answer::Value(signature),
-                Err(error) => Answer::error("ToolError", error.to_string()),
-            },
-            Err(refusal) => refusal,
-        }
+        })
     }
 }
 

@@ -99,6 +99,10 @@ fn the_first_calls_wait_for_servers_that_are_connecting() {
     let servers = json!({ "mcpServers": { "Math": { "command": "/bin/sh", "args": slow } } });
     fs::write(folder.path().join("mcp.json"), servers.to_string()).unwrap();
     let server = Server::start_in(folder.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    // A call waits for its own server; a list for all of them.
+    let called = json!({ "tool_alias_name": "mcp_Math_add", "parameters": { "a": 1, "b": 2 } });
+    let (status, answer) = server.post("/api/tools/execute", &called, &[]);
+    assert_eq!((status, &answer["success"]), (200, &json!(true)), "{answer}");
     let (_, found, _) = server.tool("searchTools", json!({ "query": "adds numbers" }));
     assert_eq!(found["tools"][0]["name"], "mcp_Math_add", "{found}");
 }

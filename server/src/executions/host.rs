@@ -62,7 +62,11 @@ impl Reaching {
                 let task = AbortOnDropHandle::new(task);
                 Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
             }
-            Ok(Ask::Describe { name }) => Box::pin(ready(self.tools.describe(&self.caller, &name).to_message())),
+            Ok(Ask::Describe { name }) => {
+                let described = self.tools.describe(&self.caller, name);
+                let task = AbortOnDropHandle::new(self.server.spawn(async move { described.await.to_message() }));
+                Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
+            }
             Err(error) => {
                 let why = format!("this server does not know what the script asks for: {error}");
                 Box::pin(ready(Answer::error("NotGranted", why).to_message()))

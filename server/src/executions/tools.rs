@@ -96,5 +96,5 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(crate) trait Tools: Send + Sync {
     fn call(&self, caller: &Caller, name: String, positional: Vec<Value>, named: Map<String, Value>) -> Answering;
 
-    fn describe(&self, caller: &Caller, name: &str) -> Answer;
+    fn describe(&self, caller: &Caller, name: String) -> Answering;
 }

@@ -15,7 +15,7 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer};
 use std::time::Duration;
 
-/// Most that a call waits for servers that are connecting for the first time.
+/// How long after a server's start lists wait for it.
 const SETTLE: Duration = Duration::from_secs(5);
 /// How long clients may keep lists: they change with the program only.
 const LISTS_KEPT_MS: u64 = 5 * 60 * 1000;
@@ -104,7 +104,7 @@ impl ServerHandler for Handler {
         let arguments = request.arguments.unwrap_or_default();
         let grant = principal.grant.as_str();
         // A client that has started this process calls at once; the servers take a moment.
-        if tools::NEED_SERVERS.contains(&request.name.as_ref()) {
+        if tools::LIST_SERVERS.contains(&request.name.as_ref()) {
             self.app.upstreams.settled(SETTLE).await;
         }
         let name = request.name.as_ref();

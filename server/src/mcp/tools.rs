@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 /// All tools, in the order in which clients see them.
 pub(super) static ALL: LazyLock<Vec<Tool>> = LazyLock::new(all);
 
-/// Those that find or call the tools of other servers before they answer.
-pub(super) const NEED_SERVERS: [&str; 5] = ["executeCode", "searchTools", "getToolDetails", "listTools", "executeTool"];
+/// Those that tell of the tools of all servers.
+pub(super) const LIST_SERVERS: [&str; 3] = ["searchTools", "getToolDetails", "listTools"];
 
 const EXECUTE: &str = "\
 Run a Python script in a fresh, isolated CPython 3.13 (NumPy and pandas built in) and wait for its result.

@@ -48,7 +48,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use supervisor::Upstream;
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How servers are connected and called.
@@ -157,12 +156,17 @@ impl Upstreams {
         self.find(name).map(|upstream| status(&upstream))
     }
 
-    /// Waits until each server is ready or known not to be, for `most` at most.
+    /// Waits until each server is ready or known not to be, for `most` after its start at most.
     pub(crate) async fn settled(&self, most: Duration) {
-        let deadline = Instant::now() + most;
         for upstream in self.all() {
-            let mut state = upstream.state.subscribe();
-            let _ = timeout_at(deadline, state.wait_for(State::is_settled)).await;
+            upstream.settled(most).await;
+        }
+    }
+
+    /// The same for the server that a tool of this alias would be of, when its tools are not known yet.
+    pub(crate) async fn settled_for(&self, alias: &str, most: Duration) {
+        if let Some(upstream) = self.unlisted(alias) {
+            upstream.settled(most).await;
         }
     }
 
@@ -181,12 +185,15 @@ impl Upstreams {
 
     /// Why no tool has the alias, when that is because its server has not been connected yet.
     pub(crate) fn explain(&self, alias: &str) -> Option<String> {
-        let server = self.all().into_iter().find(|upstream| {
-            let listed = upstream.tools.load().is_empty();
-            listed && alias.starts_with(&names::prefix(&upstream.server.name))
-        })?;
+        let server = self.unlisted(alias)?;
         let state = server.state.borrow().clone();
         Some(format!("the tools of the MCP server `{}` are not known: it is {state}", server.server.name))
+    }
+
+    fn unlisted(&self, alias: &str) -> Option<Arc<Upstream>> {
+        self.all().into_iter().find(|upstream| {
+            upstream.tools.load().is_empty() && alias.starts_with(&names::prefix(&upstream.server.name))
+        })
     }
 
     /// Adds a server and starts to connect to it.

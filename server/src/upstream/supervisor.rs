@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// A connection that has lasted this long had succeeded: the next attempt is made at once.
@@ -27,6 +27,7 @@ const REFRESH: Duration = Duration::from_millis(200);
 /// One server, and what calls need of its connection.
 pub(super) struct Upstream {
     pub(super) server: Server,
+    began: Instant,
     pub(super) state: watch::Sender<State>,
     /// There while the state is `Ready`.
     pub(super) peer: ArcSwapOption<Peer<RoleClient>>,
@@ -55,6 +56,7 @@ impl Upstream {
         let starts = !state.is_settled();
         let upstream = Arc::new(Self {
             server,
+            began: Instant::now(),
             state: watch::Sender::new(state),
             peer: ArcSwapOption::empty(),
             tools: ArcSwap::new(tools),
@@ -70,6 +72,13 @@ impl Upstream {
             *upstream.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         }
         upstream
+    }
+
+    /// Waits until it is ready or known not to be, for `most` after its start: who comes later does not wait for a
+    /// server that says nothing.
+    pub(super) async fn settled(&self, most: Duration) {
+        let mut state = self.state.subscribe();
+        let _ = timeout_at(self.began + most, state.wait_for(State::is_settled)).await;
     }
 
     /// Ends its connection and waits until its process is gone.
