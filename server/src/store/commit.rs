@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// A disk that takes longer is taken for broken.
+/// A disk that takes longer is taken for broken: sled waits for ever for a write that has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Waiter = oneshot::Sender<Result<(), Arc<Error>>>;
