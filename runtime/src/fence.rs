@@ -5,9 +5,10 @@
 //!
 //! The host, too, reads and writes the guest's memory for it: in WASI functions, and in wasmtime's own for copying and
 //! growing. There the same fault is a signal outside of guest code, which wasmtime hands on to whoever handled the
-//! signal before. That is [`on_fault`]: it opens the memory again, and the instruction is repeated. Whoever closed it
-//! does so once more, until it is the guest that comes upon it. System calls would fail instead, so none is given an
-//! address in a guest's memory: what a guest reads of the library and what it prints is copied by the host.
+//! signal before. That is [`on_fault`]: it opens the memory around that place, and the instruction is repeated. When the
+//! host is done, the guest soon comes upon what is still closed; besides, all of it is closed again every now and then. System
+//! calls would fail instead, so none is given an address in a guest's memory: what a guest reads of the library and what
+//! it prints is copied by the host.
 #![expect(unsafe_code, reason = "mprotect on a guest's own memory, and a signal handler that undoes it")]
 
 use crate::engine::MOST_MEMORY;
@@ -16,7 +17,13 @@ use std::cell::Cell;
 use std::io;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+
+/// Opened for the host at its first access, a page of WebAssembly, of which a memory has a whole number. Twice as much at
+/// each further one, so that a long copy has few of them.
+const WINDOW: usize = 64 << 10;
+/// Doublings after which a window is as large as any memory.
+const MOST_DOUBLINGS: u32 = 16;
 
 /// One instance's memory, as far as closing it goes.
 #[derive(Debug)]
@@ -27,6 +34,8 @@ pub(crate) struct Fence {
     /// Bytes that it had if its last growth succeeded. Nobody tells us; an access by the host shows that it did.
     asked: AtomicUsize,
     closed: AtomicBool,
+    /// Accesses by the host since it was last closed.
+    let_in: AtomicU32,
 }
 
 impl Fence {
@@ -37,6 +46,7 @@ impl Fence {
             length: AtomicUsize::new(memory.len()),
             asked: AtomicUsize::new(memory.len()),
             closed: AtomicBool::new(false),
+            let_in: AtomicU32::new(0),
         }
     }
 
@@ -49,9 +59,10 @@ impl Fence {
     /// Makes the guest's next access a trap. May be called again and again while the guest is inside.
     pub(crate) fn close(&self) -> io::Result<()> {
         self.closed.store(true, SeqCst);
+        self.let_in.store(0, SeqCst);
         // All that the memory could ever be, as it may be growing at this moment. What the guest does not have was
         // inaccessible before.
-        self.protect(usize::try_from(MOST_MEMORY).unwrap_or(usize::MAX), libc::PROT_NONE)
+        self.protect(0, usize::try_from(MOST_MEMORY).unwrap_or(usize::MAX), libc::PROT_NONE)
     }
 
     pub(crate) fn was_closed(&self) -> bool {
@@ -60,7 +71,7 @@ impl Fence {
 
     /// Gives back `length` bytes, which are all that the guest has, or all that a new instance in its place has.
     pub(crate) fn open(&self, length: usize) -> io::Result<()> {
-        self.protect(length, libc::PROT_READ | libc::PROT_WRITE)
+        self.protect(0, length, READ_WRITE)
     }
 
     /// [`Self::open`] for what is known of its length.
@@ -68,8 +79,8 @@ impl Fence {
         self.open(self.length.load(SeqCst))
     }
 
-    /// Opens it for the host, which came upon it at `address`. Called from a signal handler: no locks, no allocation.
-    fn let_in(&self, address: usize) -> bool {
+    /// Opens it for the host around `address`, which it came upon. Called from a signal handler: no locks, no allocation.
+    fn open_for_host(&self, address: usize) -> bool {
         let Some(offset) = address.checked_sub(self.base) else { return false };
         let asked = self.asked.load(SeqCst);
         if !self.was_closed() || offset >= asked.max(self.length.load(SeqCst)) {
@@ -79,17 +90,24 @@ impl Fence {
             // The host touches only what the guest has, so the growth succeeded.
             self.length.store(asked, SeqCst);
         }
-        self.open_known().is_ok()
+        let length = self.length.load(SeqCst);
+        let before = self.let_in.fetch_add(1, SeqCst);
+        let start = offset / WINDOW * WINDOW;
+        let window = (WINDOW << before.min(MOST_DOUBLINGS)).min(length.saturating_sub(start));
+        // A part of it may be one mapping more than the kernel allows; all of it never is.
+        self.protect(start, window, READ_WRITE).or_else(|_| self.open_known()).is_ok()
     }
 
-    fn protect(&self, length: usize, protection: libc::c_int) -> io::Result<()> {
-        // SAFETY: the pooling allocator reserves `MOST_MEMORY` bytes at `base` for this instance alone, for as long as
-        // the engine lives. Only that instance's guest and the host on its behalf access them: the guest's accesses may
+    fn protect(&self, start: usize, length: usize, protection: libc::c_int) -> io::Result<()> {
+        // SAFETY: the range is within the `MOST_MEMORY` bytes that the pooling allocator reserves at `base` for this
+        // instance alone, for as long as the engine lives. Only that instance's guest and the host on its behalf access them: the guest's accesses may
         // fault, those of the host are repeated by `on_fault`. The contents and the mapping stay the same.
-        let failed = unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(self.base), length, protection) };
+        let failed = unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(self.base + start), length, protection) };
         if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
+
+const READ_WRITE: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;
 
 thread_local! {
     /// The fence of the run that this thread computes for. A plain cell without a destructor, so that the signal handler can read it.
@@ -154,7 +172,7 @@ unsafe extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, c
     // `Within`, which is on the stack below us.
     let let_in = unsafe {
         let fence = CURRENT.get();
-        !fence.is_null() && (*fence).let_in((*info).si_addr().addr())
+        !fence.is_null() && (*fence).open_for_host((*info).si_addr().addr())
     };
     if !let_in {
         // SAFETY: handed on as it came.

@@ -18,7 +18,7 @@ const FILE: u8 = 1;
 pub(crate) struct Finished {
     pub(crate) record: Record,
     pub(crate) given: Arc<Given>,
-    pub(crate) request: Request,
+    pub(crate) request: Arc<Request>,
 }
 
 /// The store as executions see it. Cheap to clone.
@@ -68,7 +68,7 @@ impl Keep {
         let mut batch = Batch::default();
         for Finished { record, given, request } in all {
             batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, &**given)?);
-            batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
+            batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, &**request)?);
             put_record(&mut batch, record);
         }
         self.store.apply(batch)
