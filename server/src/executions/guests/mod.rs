@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tracing::warn;
 
-/// How much guests give way to the server's threads: a nice value.
-const NICE: i32 = 5;
+/// How much guests give way to the server's threads, in nice values.
+const NICER: i32 = 5;
 /// Between two looks at who is being held. Whoever is in the same poll at both does not count as free.
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a thread that was started for want of others stays without work.
@@ -136,7 +136,8 @@ impl Pool {
 
     fn work(&self, own: &Arc<Worker>) {
         // Of this thread alone, on Linux. Without it guests only compete on equal terms.
-        let _ = rustix::process::setpriority_process(None, NICE);
+        let _ = rustix::process::getpriority_process(None)
+            .and_then(|nice| rustix::process::setpriority_process(None, nice + NICER));
         let _server = self.server.enter();
         while let Some(task) = self.next(own) {
             own.polls.fetch_add(1, Relaxed);
