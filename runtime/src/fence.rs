@@ -102,7 +102,7 @@ impl Fence {
         // SAFETY: the range is within the `MOST_MEMORY` bytes that the pooling allocator reserves at `base` for this
         // instance alone, for as long as the engine lives. Only that instance's guest and the host on its behalf access them: the guest's accesses may
         // fault, those of the host are repeated by `on_fault`. The contents and the mapping stay the same.
-        let failed = unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(self.base + start), length, protection) };
+        let failed = unsafe { libc::mprotect(ptr::without_provenance_mut(self.base + start), length, protection) };
         if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
