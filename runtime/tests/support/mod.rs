@@ -84,6 +84,7 @@ pub(crate) struct Ran {
     /// Bytes printed that were not kept.
     pub(crate) cut: u64,
     pub(crate) peak_memory: u64,
+    pub(crate) cpu: Duration,
 }
 
 impl From<Outcome> for Ran {
@@ -109,6 +110,7 @@ impl From<Outcome> for Ran {
             reprs: output.reprs.clone(),
             cut: output.stdout.cut() + output.stderr.cut(),
             peak_memory: output.usage.peak_memory,
+            cpu: output.usage.cpu,
         }
     }
 }
