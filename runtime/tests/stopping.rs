@@ -124,7 +124,7 @@ fn whatever_it_does_its_limits_hold() {
 #[test]
 fn memory_that_has_just_grown_is_closed_too() {
     let place = Place::new();
-    let grown = "import numpy as np\nn = 4000\nx = np.ones((3, n, n))\nprint('up')\nnp.matmul(x[0], x[1], out=x[2])";
+    let grown = "import numpy as np\nn = 2000\nx = np.ones((3, n, n), dtype=np.longdouble)\nprint('up')\nnp.matmul(x[0], x[1], out=x[2])";
     let ran = place.run_program(
         &Program::new(grown),
         &Limits { cpu: Duration::from_millis(2500), memory: 1 << 30, ..limits() },
