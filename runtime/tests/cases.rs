@@ -209,5 +209,6 @@ fn as_in_the_sandbox(output: &std::process::Output, folder: &Path) -> Ran {
         line: None,
         cut: 0,
         peak_memory: 0,
+        cpu: Duration::ZERO,
     }
 }
