@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use support::time::Timeless;
 use support::{Place, Ran, limits};
 
