@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
 PRINT = "print(1)"
@@ -40,12 +41,8 @@ print(min(_times))
 
 def main():
     arguments = parse()
-    native = arguments.native
-    if native is None or not shutil.which(native):
-        sys.exit("no native CPython 3.13 built with -O3: set NATIVE, or run `just python-wasm`")
-    version = subprocess.run([native, "-c", OPTIMISED], capture_output=True, text=True).stdout.split()
-    if version != ["3.13", "True"]:
-        sys.exit(f"{native} is not a CPython 3.13 built with -O3")
+    builds = [build(native) for native in arguments.native]
+    native = builds[0].path
     peers = arguments.out / "peers"
     if not arguments.no_peers:
         subprocess.run([HERE / "compare" / "install.sh", peers, native], check=True)
@@ -54,35 +51,56 @@ def main():
     rows = []
     if not arguments.only_compute:
         rows += [*fresh(ours, arguments), *throughput(ours, arguments), *memory(ours, arguments), *cold(native, arguments)]
-    contestants = [ours, Process("without epochs", [arguments.out / "measure-uninterruptible"])]
-    contestants.append(Process("native", [native, HERE / "compare" / "native.py"]))
+    contestants = [ours, *[Process(one.name, [one.path, HERE / "compare" / "native.py"]) for one in builds]]
     if not arguments.no_peers:
         contestants += start_peers(peers, native)
-    ratios, programs = compute(contestants, arguments)
-    rows.append(["compute / native -O3, with epochs", f"{ratios['exuvia']:.2f}×", "≤ 1.7×"])
-    rows.append(["compute / native -O3, without epochs", f"{ratios['without epochs']:.2f}×", "≤ 1.4×"])
+    least = compute(contestants, arguments)
+    for one in builds:
+        ratio = f"{mean(least, 'exuvia', one.name):.2f}×"
+        rows.append([f"compute / {one.name}, as shipped", ratio, "≤ 1.7×"])
+        rows.append([f"compute / {one.name}, without epochs: the same, as the code has none", ratio, "≤ 1.4×"])
     show(["what", "here", "target"], rows)
-    print()
-    show(["program, ms", *[one.name for one in contestants]], programs)
+    for one in builds:
+        print()
+        show(["program, ms", *[contestant.name for contestant in contestants]], programs(contestants, least, one.name))
     if not arguments.no_peers:
         print()
-        show(["beside peers", "exuvia", "peer", "peer / exuvia"], beside(contestants, ratios, arguments))
+        show(["beside peers", "exuvia", "peer", "peer / exuvia"], beside(contestants, least, builds[0].name, arguments))
         print("\npandas in peers: neither PyPI nor npm has pandas for eryx's or pyodide's interpreter (pyodide's wheels")
         print("are published on a CDN and in a forge's releases only), so those rows are ours alone.")
     print(f"\nload {os.getloadavg()[0]:.1f}")
 
 
-OPTIMISED = (
-    "import sys, sysconfig; print('%d.%d' % sys.version_info[:2],"
-    " '-O3' in ' '.join(map(str, map(sysconfig.get_config_var, ('OPT', 'CFLAGS')))))"
+class Build(typing.NamedTuple):
+    """A native CPython to compare with. How it is linked decides a tenth of its speed."""
+
+    path: str
+    name: str
+
+
+DESCRIBED = (
+    "import sys, sysconfig; get = sysconfig.get_config_var; flags = f\"{get('OPT')} {get('CFLAGS')}\";"
+    " print('%d.%d.%d' % sys.version_info[:3], get('Py_ENABLE_SHARED') or 0, '-O3' in flags,"
+    " any(flag in f\"{get('CONFIG_ARGS')}\" for flag in ('--enable-optimizations', '--with-lto')))"
 )
+
+
+def build(native):
+    if native is None or not shutil.which(native):
+        sys.exit("no native CPython 3.13 built with -O3: set NATIVE, or run `just python-wasm`")
+    said = subprocess.run([native, "-c", DESCRIBED], capture_output=True, text=True).stdout.split()
+    version, shared, optimised, profiled = said if len(said) == 4 else ("", "0", "False", "False")
+    if not version.startswith("3.13.") or optimised != "True":
+        sys.exit(f"{native} is not a CPython 3.13 built with -O3")
+    linked = "--enable-shared" if shared == "1" else "static"
+    return Build(native, f"native {version} -O3 {linked}" + (" with profile or LTO" if profiled == "True" else ""))
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     work = pathlib.Path(os.environ.get("W", HERE.parent / "target" / "python-wasm"))
     parser.add_argument("--out", type=pathlib.Path, required=True, help="where bench/run put what it built")
-    parser.add_argument("--native", default=os.environ.get("NATIVE", work / "native" / "python"), help="a CPython 3.13 built with -O3")
+    parser.add_argument("--native", action="append", help="a CPython 3.13 built with -O3; may be given more than once")
     parser.add_argument("--rounds", type=int, default=7, help="of every comparison but compute's")
     parser.add_argument("--compute-rounds", type=int, default=40, help="of all programs")
     parser.add_argument("--only-compute", action="store_true")
@@ -90,6 +108,7 @@ def parse():
     parser.add_argument("--no-peers", action="store_true")
     arguments = parser.parse_args()
     arguments.out = arguments.out.resolve()
+    arguments.native = arguments.native or [os.environ.get("NATIVE", str(work / "native" / "python"))]
     return arguments
 
 
@@ -177,7 +196,7 @@ def cold(native, arguments):
 
 
 def compute(contestants, arguments):
-    """Geometric means of the ratios to native, and the rows of all programs."""
+    """The least time of every contestant in every program."""
     programs = sorted((HERE / "programs").glob("*.py"))
     times = {one.name: {path.stem: [] for path in programs} for one in contestants}
     # Every program once in each round: a slow minute then disturbs a few times of all, not all times of a few.
@@ -187,22 +206,25 @@ def compute(contestants, arguments):
             for one in contestants if number % 2 == 0 else reversed(contestants):
                 printed = one.ask(do="run", source=source)["stdout"]
                 times[one.name][path.stem].append(int(printed.split()[-1]))
-    least = {name: {program: min(all_times) for program, all_times in by.items()} for name, by in times.items()}
-    rows = [[path.stem, *[cell(least, one.name, path.stem) for one in contestants]] for path in programs]
-    ratios = {}
-    for one in contestants:
-        logs = [math.log(least[one.name][path.stem] / least["native"][path.stem]) for path in programs]
-        ratios[one.name] = math.exp(sum(logs) / len(logs))
-    rows.append(["geometric mean / native", *[f"{ratios[one.name]:.2f}×" for one in contestants]])
-    return ratios, rows
+    return {name: {program: min(all_times) for program, all_times in by.items()} for name, by in times.items()}
 
 
-def cell(least, name, program):
-    time = least[name][program]
-    return f"{time / 1e6:.2f} ({time / least['native'][program]:.2f}×)"
+def mean(least, name, native):
+    """The geometric mean of the ratios to `native`."""
+    logs = [math.log(time / least[native][program]) for program, time in least[name].items()]
+    return math.exp(sum(logs) / len(logs))
 
 
-def beside(contestants, ratios, arguments):
+def programs(contestants, least, native):
+    def cell(name, program):
+        time = least[name][program]
+        return f"{time / 1e6:.2f} ({time / least[native][program]:.2f}×)"
+
+    rows = [[program, *[cell(one.name, program) for one in contestants]] for program in least[native]]
+    return [*rows, [f"geometric mean / {native}", *[f"{mean(least, one.name, native):.2f}×" for one in contestants]]]
+
+
+def beside(contestants, least, native, arguments):
     by = {one.name: one for one in contestants}
     us = {name: [] for name in ("exuvia", "eryx", "pyodide")}
     for _ in range(arguments.rounds):
@@ -215,8 +237,8 @@ def beside(contestants, ratios, arguments):
         there = statistics.median(us[name])
         rows.append([f"{name}: fresh + print(1)", f"{here:.1f} µs", f"{there:,.0f} µs", f"{there / here:,.0f}×"])
         rows.append([
-            f"{name}: compute / native", f"{ratios['exuvia']:.2f}×", f"{ratios[name]:.2f}×",
-            f"{ratios[name] / ratios['exuvia']:.2f}×",
+            f"{name}: compute / native", f"{mean(least, 'exuvia', native):.2f}×", f"{mean(least, name, native):.2f}×",
+            f"{mean(least, name, 'exuvia'):.2f}×",
         ])
     return rows
 

@@ -1,6 +1,7 @@
 //! How wasmtime is set up: one place, because a change here changes the cache key.
 
 use crate::error::Error;
+use crate::fence;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -23,7 +24,7 @@ const INSTANCE_SIZE: usize = 4 << 20;
 
 /// The engine that runs programs, with room for `slots` instances.
 pub(crate) fn run(slots: u32) -> Result<Engine, Error> {
-    Engine::new(&config(slots)).map_err(|source| Error::Engine { source })
+    engine(&config(slots))
 }
 
 /// An engine that starts Python once and compiles the snapshot. The code of the two is the same but for a few
@@ -31,7 +32,15 @@ pub(crate) fn run(slots: u32) -> Result<Engine, Error> {
 pub(crate) fn make() -> Result<Engine, Error> {
     let mut config = config(1);
     config.enable_incremental_compilation(Arc::new(Functions::default())).map_err(|source| Error::Engine { source })?;
-    Engine::new(&config).map_err(|source| Error::Engine { source })
+    engine(&config)
+}
+
+/// The order decides who hears of a fault first: wasmtime, then `fence`, then what was there before.
+fn engine(config: &Config) -> Result<Engine, Error> {
+    fence::install();
+    let engine = Engine::new(config).map_err(|source| Error::Engine { source })?;
+    fence::check()?;
+    Ok(engine)
 }
 
 fn config(slots: u32) -> Config {
@@ -53,7 +62,8 @@ fn config(slots: u32) -> Config {
         .wasm_relaxed_simd(false)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(FIBER_STACK)
-        .epoch_interruption(cfg!(not(feature = "uninterruptible")))
+        // Nothing in the code asks for the time: a guest is stopped by closing its memory (`fence`).
+        .epoch_interruption(false)
         .cranelift_opt_level(OptLevel::Speed)
         .memory_guaranteed_dense_image_size(LARGEST_IMAGE)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

@@ -22,6 +22,11 @@ pub enum Error {
     Image { what: &'static str, source: io::Error },
     #[error("could not set up the WebAssembly engine")]
     Engine { source: wasmtime::Error },
+    #[error(
+        "another part of this program set up WebAssembly first, and so would be told of the faults that stop a guest: open \
+         the sandbox before any other use of wasmtime"
+    )]
+    Signals,
     #[error("could not compile Python for this machine")]
     Compile { source: wasmtime::Error },
     #[error("Python did not start{}", with_stderr(.stderr))]

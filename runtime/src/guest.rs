@@ -1,16 +1,14 @@
 //! What a store holds: the state behind the run that its instance is used for.
 
 use crate::effects::Effects;
+use crate::fence::Fence;
 use crate::files::Library;
 use crate::host::Host;
 use crate::limits::Limits;
-use crate::stop::{Limit, Stop};
-use crate::usage::Meter;
 use crate::wasi::Wasi;
+use crate::watch::Watch;
 use std::sync::Arc;
-use std::time::Instant;
-use tokio_util::sync::CancellationToken;
-use wasmtime::{Caller, Memory, ResourceLimiter, UpdateDeadline};
+use wasmtime::{Caller, Memory, ResourceLimiter};
 
 /// Most bytes of exception objects. They live in a heap of their own, which is freed with the instance.
 const EXCEPTION_HEAP: usize = 16 << 20;
@@ -24,41 +22,24 @@ pub(crate) struct Budget {
     pub(crate) limit: u64,
 }
 
-/// When a run must end. Asked at every epoch and at every wait.
-#[derive(Debug, Clone)]
-pub(crate) struct Watch {
-    pub(crate) deadline: Instant,
-    pub(crate) limits: Limits,
-    pub(crate) meter: Meter,
-    pub(crate) cancel: CancellationToken,
-}
-
-impl Watch {
-    pub(crate) fn check(&self) -> Result<(), Stop> {
-        if self.cancel.is_cancelled() {
-            Err(Stop(Limit::Cancelled))
-        } else if Instant::now() >= self.deadline {
-            Err(Stop(Limit::Wall))
-        } else if self.meter.used() >= self.limits.cpu {
-            Err(Stop(Limit::Cpu))
-        } else {
-            Ok(())
-        }
-    }
-}
-
 /// The state of one run. A used one is thrown away whole, so nothing of it can reach the next run.
 pub(crate) struct Guest {
     pub(crate) wasi: Wasi,
     pub(crate) effects: Effects,
-    pub(crate) watch: Watch,
+    pub(crate) watch: Arc<Watch>,
     /// The outcome message, once the guest has given it.
     pub(crate) outcome: Vec<u8>,
 }
 
 impl Guest {
-    pub(crate) fn new(library: Arc<Library>, host: Box<dyn Host>, seed: [u8; 32], watch: Watch, memory: u64) -> Self {
-        let limits = &watch.limits;
+    pub(crate) fn new(
+        library: Arc<Library>,
+        host: Box<dyn Host>,
+        seed: [u8; 32],
+        limits: &Limits,
+        watch: Arc<Watch>,
+        memory: u64,
+    ) -> Self {
         let budget = Budget { memory, limit: limits.memory };
         Self {
             wasi: Wasi::new(library, host, seed, budget, limits.files, limits.output),
@@ -74,17 +55,13 @@ impl Guest {
 pub(crate) struct State {
     pub(crate) run: Option<Guest>,
     pub(crate) memory: Option<Memory>,
+    /// What closes that memory. None while there is nobody to stop the run.
+    pub(crate) fence: Option<Arc<Fence>>,
 }
 
 impl State {
     pub(crate) fn guest(&mut self) -> wasmtime::Result<&mut Guest> {
         self.run.as_mut().ok_or_else(|| wasmtime::Error::msg("a host call outside a run"))
-    }
-
-    /// What to do at an epoch: let others run, unless the run is over.
-    pub(crate) fn at_epoch(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.guest()?.watch.check()?;
-        Ok(UpdateDeadline::Yield(1))
     }
 }
 
@@ -97,7 +74,7 @@ pub(crate) fn split<'a>(caller: &'a mut Caller<'_, State>) -> wasmtime::Result<(
 }
 
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let Ok(guest) = self.guest() else { return Ok(false) };
         let budget = &mut guest.wasi.budget;
         if (desired as u64) < budget.memory {
@@ -108,6 +85,9 @@ impl ResourceLimiter for State {
             && maximum.is_none_or(|maximum| desired <= maximum);
         if fits {
             budget.memory = desired as u64;
+            if let Some(fence) = &self.fence {
+                fence.growing(current, desired);
+            }
         }
         Ok(fits)
     }

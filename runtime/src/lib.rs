@@ -7,7 +7,8 @@
 //! The shape of a run, from outside in:
 //!
 //! - `sandbox`, `slots`, `slot`, `pages`, `keeper`: an instance to run in, as good as new;
-//! - `run`, `stop`: the call into it, its limits, and why it ended;
+//! - `run`, `stop`: the call into it, and why it ended;
+//! - `watch`, `watchdog`, `fence`: its limits, and how it is stopped;
 //! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
 //! - `cache`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
 
@@ -16,6 +17,7 @@ mod clock;
 mod effects;
 mod engine;
 mod error;
+mod fence;
 mod files;
 mod guest;
 mod host;
@@ -32,10 +34,12 @@ mod slot;
 mod slots;
 mod snapshot;
 mod stop;
-mod ticker;
+mod thread_clock;
 mod usage;
 mod verify;
 mod wasi;
+mod watch;
+mod watchdog;
 
 pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};

@@ -4,10 +4,15 @@ use crate::guest::Guest;
 use crate::outcome::{Message, Outcome, Output, Traceback};
 use crate::output::Kept;
 use crate::slot::Slot;
-use crate::stop::{Ending, Limit, ending};
-use crate::usage::{Meter, Usage};
+use crate::stop::{Ending, Limit, Stop, ending};
+use crate::usage::Usage;
+use crate::watch::Watch;
+use crate::watchdog::Watchdog;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use wasmtime::Trap;
 
 /// What `exuvia_run` answers.
 const RAN: i32 = 0;
@@ -22,30 +27,56 @@ pub(crate) enum Returned {
 }
 
 /// Writes `message` into the guest and calls it. The guest's state says how it ended.
-pub(crate) async fn call(slot: &mut Slot, message: &[u8], meter: &Meter) -> Returned {
-    let call = async {
-        let length = u32::try_from(message.len())?;
-        let address = slot.buffer.call_async(&mut slot.store, length).await?;
-        let memory = slot.memory.data_mut(&mut slot.store);
-        let Some(buffer) = memory.get_mut(address as usize..address as usize + message.len()) else {
-            return Err(wasmtime::Error::msg("the guest's buffer lies outside its memory"));
-        };
-        if address == 0 {
-            return Ok(OUT_OF_MEMORY);
-        }
-        buffer.copy_from_slice(message);
-        slot.run.call_async(&mut slot.store, length).await
+///
+/// Each poll computes until the program waits or ends; `watchdog` stops it when `watch` says that it is over.
+pub(crate) async fn call(slot: &mut Slot, message: &[u8], watchdog: &Watchdog, watch: &Arc<Watch>) -> Returned {
+    let fence = Arc::clone(&slot.fence);
+    let returned = {
+        let mut entered = pin!(enter(slot, message));
+        poll_fn(|context| {
+            let inside = watchdog.enter(watch, &fence);
+            let polled = entered.as_mut().poll(context);
+            settle(polled, inside.leave(), watch)
+        })
+        .await
     };
-    let mut call = pin!(call);
-    let returned = poll_fn(|context| {
-        meter.begin_poll();
-        let polled = call.as_mut().poll(context);
-        meter.end_poll();
-        polled
-    });
-    match returned.await {
+    if let Err(source) = slot.open() {
+        tracing::error!(error = %source, "could not open a guest's memory again");
+    }
+    match returned {
         Ok(status) => Returned::Status(status),
         Err(error) => Returned::Not(ending(&error)),
+    }
+}
+
+async fn enter(slot: &mut Slot, message: &[u8]) -> wasmtime::Result<i32> {
+    let length = u32::try_from(message.len())?;
+    let address = slot.buffer.call_async(&mut slot.store, length).await?;
+    let memory = slot.memory.data_mut(&mut slot.store);
+    let Some(buffer) = memory.get_mut(address as usize..address as usize + message.len()) else {
+        return Err(wasmtime::Error::msg("the guest's buffer lies outside its memory"));
+    };
+    if address == 0 {
+        return Ok(OUT_OF_MEMORY);
+    }
+    buffer.copy_from_slice(message);
+    slot.run.call_async(&mut slot.store, length).await
+}
+
+/// What a poll came to, after which the memory was closed because of `over`, if it was.
+fn settle(polled: Poll<wasmtime::Result<i32>>, over: Option<Limit>, watch: &Watch) -> Poll<wasmtime::Result<i32>> {
+    match (polled, over) {
+        // It ran into the closed memory. Whatever else ended it had ended it before.
+        (Poll::Ready(Err(error)), Some(limit)) if matches!(error.downcast_ref(), Some(Trap::MemoryOutOfBounds)) => {
+            Poll::Ready(Err(Stop(limit).into()))
+        }
+        (Poll::Ready(returned), _) => Poll::Ready(returned),
+        (Poll::Pending, Some(limit)) => Poll::Ready(Err(Stop(limit).into())),
+        // Many short bursts between waits may all go unseen; their sum does not.
+        (Poll::Pending, None) => match watch.exhausted(watch.meter.total()) {
+            Some(limit) => Poll::Ready(Err(Stop(limit).into())),
+            None => Poll::Pending,
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use crate::effects;
 use crate::engine;
 use crate::error::Error;
 use crate::files::Library;
-use crate::guest::{Guest, Watch};
+use crate::guest::Guest;
 use crate::host::Host;
 use crate::keeper::Keeper;
 use crate::limits::Limits;
@@ -16,19 +16,17 @@ use crate::program::Program;
 use crate::progress::Progress;
 use crate::run::{self, Returned};
 use crate::slots::{self, Slots};
-use crate::stop::{Limit, Stop};
-use crate::ticker::Ticker;
-use crate::usage::{Meter, Usage};
+use crate::stop::Limit;
+use crate::usage::Usage;
 use crate::wasi;
+use crate::watch::Watch;
+use crate::watchdog::Watchdog;
 use exuvia_python::{IMAGE, Image};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Linker, Module};
-
-/// A wall limit that `Instant` cannot hold becomes this.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// How to open a sandbox.
 #[derive(Debug, Clone)]
@@ -58,7 +56,6 @@ pub struct Sandbox {
     slots: Arc<Slots>,
     keeper: Keeper,
     permits: Semaphore,
-    ticker: Ticker,
     digest: bool,
 }
 
@@ -72,10 +69,11 @@ impl Sandbox {
         let entry = config.cache.open(&IMAGE, &engine, progress)?;
         let library = Arc::new(Library::open(&entry.library())?);
         let module = load(&engine, &entry)?;
+        let watchdog = Watchdog::start()?;
         let mut linker = Linker::new(&engine);
         let slots = wasi::add_to_linker(&mut linker)
             .and_then(|()| effects::add_to_linker(&mut linker))
-            .and_then(|()| Slots::new(&module, &linker, library, config.idle, config.verify));
+            .and_then(|()| Slots::new(&module, &linker, library, watchdog, config.idle, config.verify));
         let mut slots = slots.map_err(|source| Error::Engine { source })?;
         if config.recycle {
             slots.recycle();
@@ -85,7 +83,6 @@ impl Sandbox {
             keeper: Keeper::start(&slots)?,
             slots,
             permits: Semaphore::new(config.slots as usize),
-            ticker: Ticker::start(engine.weak())?,
             digest: config.digest,
         })
     }
@@ -123,8 +120,11 @@ impl Sandbox {
         Ok(cache.entry(&IMAGE, &engine::run(1)?))
     }
 
-    /// Runs `program` from exactly the snapshot. `cancel` stops it from outside, with what it had printed so far;
-    /// dropping the future stops it too. Needs a tokio runtime with a timer.
+    /// Runs `program` from exactly the snapshot. `cancel` stops it from outside, with what it had printed so far. Needs a
+    /// tokio runtime with a timer.
+    ///
+    /// Each poll of the future computes until the program waits or ends, and holds its thread until then: what is to go on
+    /// meanwhile, `cancel` among it, must not depend on this thread. Between polls, dropping the future ends the run.
     ///
     /// # Errors
     /// Only for our own failures, and for limits that cannot be had: all that the program does wrong is an [`Outcome`].
@@ -143,36 +143,29 @@ impl Sandbox {
             () = cancel.cancelled() => return Ok(Outcome::Stopped(Output::default(), Limit::Cancelled)),
             permit = self.permits.acquire() => permit,
         };
-        let _ticking = self.ticker.ticking();
         let started = Instant::now();
-        let meter = Meter::default();
-        let watch = Watch {
-            deadline: started.checked_add(limits.wall).unwrap_or_else(|| started + FAR),
-            limits: limits.clone(),
-            meter: meter.clone(),
-            cancel,
-        };
-        // A limit that allows nothing must not depend on when the first tick comes.
-        if let Err(Stop(limit)) = watch.check() {
+        let watch = Arc::new(Watch::new(limits, cancel));
+        // A limit that allows nothing must not depend on when the watchdog looks.
+        if let Some(limit) = watch.over(Instant::now()) {
             return Ok(Outcome::Stopped(Output::default(), limit));
         }
         let library = Arc::clone(self.slots.library());
-        let mut guest = Guest::new(library, host, program.seed, watch, self.memory_floor());
+        let mut guest = Guest::new(library, host, program.seed, limits, Arc::clone(&watch), self.memory_floor());
         guest.wasi.install(&program.files)?;
 
         let mut slot = self.slots.take(guest).await?;
-        let returned = run::call(&mut slot, &message, &meter).await;
+        let returned = run::call(&mut slot, &message, self.slots.watchdog(), &watch).await;
         let wall = started.elapsed();
         let memory = slot.memory.data_size(&slot.store) as u64;
         let memory_digest = self.digest.then(|| slot.digest());
         let guest = slot.end().ok_or_else(|| Error::Guest { what: "its state was lost".into() })?;
         // Anything but a normal return leaves an instance in the middle of something.
-        let kept = matches!(returned, Returned::Status(_)) && self.slots.give_back(slot, &meter);
+        let kept = matches!(returned, Returned::Status(_)) && self.slots.give_back(slot, watch.meter.faults());
         if !kept && self.slots.recycles() {
             self.keeper.order();
         }
         let peak_memory = memory + guest.wasi.files.peak();
-        Ok(run::outcome(guest, &returned, Usage { wall, cpu: meter.total(), peak_memory, memory_digest }))
+        Ok(run::outcome(guest, &returned, Usage { wall, cpu: watch.meter.total(), peak_memory, memory_digest }))
     }
 
     fn check(&self, limits: &Limits) -> Result<(), Error> {

@@ -1,9 +1,11 @@
 //! One instance of Python, used for one run at a time and restored between them.
 
 use crate::error::Error;
+use crate::fence::Fence;
 use crate::guest::{Guest, State};
 use crate::pages::{PAGE, Restored, Scanner, Written, drops_to_image};
 use std::io;
+use std::sync::Arc;
 use wasmtime::{Global, InstancePre, Linker, Memory, Module, Store, TypedFunc, Val};
 
 /// The snapshot as an instance that is never called: what the others are restored to.
@@ -37,6 +39,7 @@ impl Pristine {
 pub(crate) struct Slot {
     pub(crate) store: Store<State>,
     pub(crate) memory: Memory,
+    pub(crate) fence: Arc<Fence>,
     pub(crate) run: TypedFunc<u32, i32>,
     pub(crate) buffer: TypedFunc<u32, u32>,
     stack_pointer: Global,
@@ -47,10 +50,8 @@ pub(crate) struct Slot {
 impl Slot {
     /// A fresh instance for the run that `guest` is the state of.
     pub(crate) async fn new(module: &InstancePre<State>, guest: Guest) -> Result<Self, Error> {
-        let mut store = Store::new(module.module().engine(), State { run: Some(guest), memory: None });
+        let mut store = Store::new(module.module().engine(), State { run: Some(guest), ..State::default() });
         store.limiter(|state| state);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut store| store.data_mut().at_epoch());
         Self::instantiate(module, store).await.map_err(|source| Error::Instantiate { hint: hint(&source), source })
     }
 
@@ -58,7 +59,9 @@ impl Slot {
         let instance = module.instantiate_async(&mut store).await?;
         let missing = |name| move || wasmtime::Error::msg(format!("the image exports no `{name}`"));
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(missing("memory"))?;
+        let fence = Arc::new(Fence::new(memory.data_mut(&mut store)));
         store.data_mut().memory = Some(memory);
+        store.data_mut().fence = Some(Arc::clone(&fence));
         let stack_pointer =
             instance.get_global(&mut store, "__stack_pointer").ok_or_else(missing("__stack_pointer"))?;
         let stack_top = stack_pointer.get(&mut store);
@@ -67,6 +70,7 @@ impl Slot {
             run: instance.get_typed_func(&mut store, "exuvia_run")?,
             buffer: instance.get_typed_func(&mut store, "exuvia_buffer")?,
             memory,
+            fence,
             stack_pointer,
             stack_top,
             written,
@@ -77,12 +81,16 @@ impl Slot {
     /// Makes `guest` the state of the run that comes.
     pub(crate) fn begin(&mut self, guest: Guest) {
         self.store.data_mut().run = Some(guest);
-        self.store.set_epoch_deadline(1);
     }
 
     /// Takes the state of the run that is over.
     pub(crate) fn end(&mut self) -> Option<Guest> {
         self.store.data_mut().run.take()
+    }
+
+    /// Makes its memory accessible again, if it was closed. Called between polls.
+    pub(crate) fn open(&self) -> io::Result<()> {
+        if self.fence.was_closed() { self.fence.open(self.memory.data_size(&self.store)) } else { Ok(()) }
     }
 
     /// Makes the instance equal to a new one after a run with `faults` page faults. On an error it must be dropped.
@@ -92,6 +100,10 @@ impl Slot {
         if memory.len() != pristine.len() {
             // Growth cannot be undone.
             return Err(io::Error::other("the memory has grown"));
+        }
+        if self.fence.was_closed() {
+            // The run ended in the very moment in which it was over.
+            return Err(io::Error::other("the memory was closed"));
         }
         let restored = self.written.restore(scanner, memory, pristine, faults)?;
         self.stack_pointer.set(&mut self.store, self.stack_top).map_err(io::Error::other)?;

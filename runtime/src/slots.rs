@@ -3,17 +3,18 @@
 use crate::engine;
 use crate::error::Error;
 use crate::files::Library;
-use crate::guest::{Guest, State, Watch};
+use crate::guest::{Guest, State};
 use crate::host::Isolated;
 use crate::limits::Limits;
 use crate::pages::Scanner;
 use crate::program::Program;
 use crate::run::{self, Returned};
 use crate::slot::{Pristine, Slot};
-use crate::usage::Meter;
+use crate::watch::Watch;
+use crate::watchdog::Watchdog;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{InstancePre, Linker, Module};
 
@@ -28,6 +29,7 @@ pub(crate) struct Slots {
     module: InstancePre<State>,
     pristine: Pristine,
     library: Arc<Library>,
+    watchdog: Watchdog,
     /// None where used instances are dropped.
     scanner: Option<Scanner>,
     /// Restored slots, the last used on top: its memory is still in the processor's caches.
@@ -43,6 +45,7 @@ impl Slots {
         module: &Module,
         linker: &Linker<State>,
         library: Arc<Library>,
+        watchdog: Watchdog,
         most_idle: usize,
         verify: bool,
     ) -> wasmtime::Result<Self> {
@@ -50,6 +53,7 @@ impl Slots {
             pristine: Pristine::new(module)?,
             module: linker.instantiate_pre(module)?,
             library,
+            watchdog,
             scanner: None,
             idle: Mutex::default(),
             most_idle,
@@ -88,6 +92,10 @@ impl Slots {
         &self.library
     }
 
+    pub(crate) fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
+    }
+
     pub(crate) fn verified(&self) -> u64 {
         self.verified.load(Ordering::Relaxed)
     }
@@ -108,10 +116,10 @@ impl Slots {
         }
     }
 
-    /// Restores a slot whose run, measured by `meter`, returned, and keeps it. False when it had to be dropped.
-    pub(crate) fn give_back(&self, mut slot: Slot, meter: &Meter) -> bool {
+    /// Restores a slot whose run, with so many page faults, returned, and keeps it. False when it had to be dropped.
+    pub(crate) fn give_back(&self, mut slot: Slot, faults: u64) -> bool {
         let Some(scanner) = &self.scanner else { return true };
-        match slot.restore(scanner, &self.pristine, meter.faults()) {
+        match slot.restore(scanner, &self.pristine, faults) {
             Ok(restored) => tracing::trace!(?restored, "restored a slot"),
             Err(error) => {
                 tracing::debug!(%error, "dropped a slot");
@@ -136,20 +144,15 @@ impl Slots {
     /// Makes a slot, runs nothing in it so that its usual pages are there, and keeps it.
     pub(crate) async fn prepare(&self) -> Result<(), Error> {
         let limits = Limits { wall: PATIENCE, cpu: PATIENCE, memory: engine::MOST_MEMORY, ..Limits::default() };
-        let watch = Watch {
-            deadline: Instant::now() + PATIENCE,
-            limits,
-            meter: Meter::default(),
-            cancel: CancellationToken::new(),
-        };
-        let meter = watch.meter.clone();
+        let watch = Arc::new(Watch::new(&limits, CancellationToken::new()));
         let host = Box::new(Isolated::default());
-        let guest = Guest::new(Arc::clone(&self.library), host, [0; 32], watch, self.floor());
+        let guest =
+            Guest::new(Arc::clone(&self.library), host, [0; 32], &limits, Arc::clone(&watch), self.floor());
         let mut slot = Slot::new(&self.module, guest).await?;
-        let returned = run::call(&mut slot, &Program::new("").message()?, &meter).await;
+        let returned = run::call(&mut slot, &Program::new("").message()?, &self.watchdog, &watch).await;
         slot.end();
         if matches!(returned, Returned::Status(_)) {
-            self.give_back(slot, &meter);
+            self.give_back(slot, watch.meter.faults());
         }
         Ok(())
     }

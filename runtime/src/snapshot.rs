@@ -7,14 +7,14 @@ use crate::effects;
 use crate::engine;
 use crate::error::Error;
 use crate::files::Library;
-use crate::guest::{Guest, State, Watch};
+use crate::guest::{Guest, State};
 use crate::host::{Effect, Host, Pending, Stream};
 use crate::limits::Limits;
 use crate::progress::{Phase, Progress};
-use crate::usage::Meter;
 use crate::wasi;
+use crate::watch::Watch;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wasmparser::ValType;
 use wasmtime::{Engine, Instance, Linker, Module, Store, Val};
@@ -48,10 +48,8 @@ pub(crate) fn make(
     let mut linker = Linker::new(engine);
     wasi::add_to_linker(&mut linker).map_err(|source| Error::Engine { source })?;
     effects::add_to_linker(&mut linker).map_err(|source| Error::Engine { source })?;
-    let mut store = Store::new(engine, State { run: Some(guest(library)), memory: None });
+    let mut store = Store::new(engine, State { run: Some(guest(library)), ..State::default() });
     store.limiter(|state| state);
-    // Nobody ticks: nothing else wants this thread.
-    store.set_epoch_deadline(1);
     let booted = async {
         let instance = boot(&mut store, &linker, &module).await.map_err(|source| Error::Boot {
             stderr: store.data().run.as_ref().map(|guest| guest.wasi.stderr.to_text()).unwrap_or_default(),
@@ -90,13 +88,8 @@ async fn boot(store: &mut Store<State>, linker: &Linker<State>, module: &Module)
 
 fn guest(library: &Arc<Library>) -> Guest {
     let limits = Limits { wall: PATIENCE, cpu: PATIENCE, memory: engine::MOST_MEMORY, files: 1 << 30, output: 1 << 16 };
-    let watch = Watch {
-        deadline: Instant::now() + PATIENCE,
-        limits,
-        meter: Meter::default(),
-        cancel: CancellationToken::new(),
-    };
-    Guest::new(Arc::clone(library), Box::new(Still), [0; 32], watch, 0)
+    let watch = Arc::new(Watch::new(&limits, CancellationToken::new()));
+    Guest::new(Arc::clone(library), Box::new(Still), [0; 32], &limits, watch, 0)
 }
 
 /// A host in which no time passes.

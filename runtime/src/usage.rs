@@ -1,8 +1,7 @@
 //! What a run used, and the meter that counts computing time.
 
 use crate::pages;
-use rustix::time::{ClockId, clock_gettime};
-use std::sync::Arc;
+use crate::thread_clock::{self, ThreadClock};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -20,50 +19,43 @@ pub struct Usage {
 }
 
 /// Counts the processor time of the threads that poll one run. Only one of them does at a time.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Meter(Arc<Counts>);
-
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Meter {
+    /// Nanoseconds of all polls that are over.
     used: AtomicU64,
     /// Page faults in all polls; with the count of the thread at the beginning of a poll subtracted while it lasts.
     faults: AtomicU64,
-    /// This thread's processor time when the present poll began.
+    /// The polling thread's processor time when the present poll began.
     began: AtomicU64,
 }
 
 impl Meter {
     pub(crate) fn begin_poll(&self) {
-        self.0.began.store(thread_time(), Relaxed);
-        self.0.faults.store(self.faults().wrapping_sub(pages::faults()), Relaxed);
+        self.began.store(thread_clock::own(), Relaxed);
+        self.faults.store(self.faults().wrapping_sub(pages::faults()), Relaxed);
     }
 
     pub(crate) fn end_poll(&self) {
-        self.0.used.store(self.nanoseconds(), Relaxed);
-        self.0.faults.store(self.faults().wrapping_add(pages::faults()), Relaxed);
+        self.used.store(self.with(thread_clock::own()), Relaxed);
+        self.faults.store(self.faults().wrapping_add(pages::faults()), Relaxed);
     }
 
     /// Page faults in all polls so far. Called between polls.
     pub(crate) fn faults(&self) -> u64 {
-        self.0.faults.load(Relaxed)
+        self.faults.load(Relaxed)
     }
 
-    /// Called within a poll.
-    pub(crate) fn used(&self) -> Duration {
-        Duration::from_nanos(self.nanoseconds())
+    /// Called while a poll lasts, with the clock of the thread that it lasts on.
+    pub(crate) fn used(&self, clock: ThreadClock) -> Duration {
+        Duration::from_nanos(self.with(clock.read()))
     }
 
     /// Called between polls.
     pub(crate) fn total(&self) -> Duration {
-        Duration::from_nanos(self.0.used.load(Relaxed))
+        Duration::from_nanos(self.used.load(Relaxed))
     }
 
-    fn nanoseconds(&self) -> u64 {
-        self.0.used.load(Relaxed) + thread_time().saturating_sub(self.0.began.load(Relaxed))
+    fn with(&self, clock: u64) -> u64 {
+        self.used.load(Relaxed) + clock.saturating_sub(self.began.load(Relaxed))
     }
-}
-
-fn thread_time() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }

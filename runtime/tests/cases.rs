@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use support::time::Timeless;
 use support::{Place, Ran, limits};
 
@@ -209,5 +210,6 @@ fn as_in_the_sandbox(output: &std::process::Output, folder: &Path) -> Ran {
         line: None,
         cut: 0,
         peak_memory: 0,
+        cpu: Duration::ZERO,
     }
 }

@@ -7,7 +7,7 @@ use exuvia_runtime::{Cache, Config, Error, Isolated, Kept, Limits, Program, Sand
 use std::sync::Arc;
 use std::time::Duration;
 use support::time::Timeless;
-use support::{PATIENCE, Place, Ran, Stepped, config, limits};
+use support::{PATIENCE, Place, Ran, Stepped, config, limits, until};
 use tokio_util::sync::CancellationToken;
 
 const WALL: &str = "stopped: it ran longer than its time limit";
@@ -139,13 +139,14 @@ fn a_run_is_cancelled_while_it_computes_and_while_it_waits() {
         let cancel = CancellationToken::new();
         let (program, limits) = (Program::new(source), limits());
         let host: Box<dyn exuvia_runtime::Host> = Box::new(Printing(host));
-        let ran = place.runtime.block_on(async {
-            let mut run = std::pin::pin!(place.sandbox.run(&program, &limits, host, cancel.clone()));
-            while printed.lock().unwrap().is_empty() {
-                tokio::select! { biased; _ = &mut run => panic!("it ended by itself"), () = tokio::task::yield_now() => {} }
-            }
-            cancel.cancel();
-            Ran::from(run.await.unwrap())
+        let ran = std::thread::scope(|scope| {
+            // From another thread: the run holds this one while it computes.
+            scope.spawn(|| {
+                until(|| !printed.lock().unwrap().is_empty());
+                cancel.cancel();
+            });
+            let run = place.sandbox.run(&program, &limits, host, cancel.clone());
+            Ran::from(place.runtime.block_on(run).unwrap())
         });
         assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), (CANCELLED, "up\n"));
         assert_eq!(place.run("print(6 * 7)").stdout, "42\n");
@@ -185,10 +186,11 @@ fn a_run_that_is_cancelled_before_it_begins_does_nothing() {
 #[test]
 fn a_run_is_cancelled_while_it_waits_for_its_turn() {
     let place = Place::new();
-    let (spin, late, limits) = (Program::new("while True: pass"), Program::new("print(1)"), limits());
+    let (asleep, late, limits) =
+        (Program::new("import time\ntime.sleep(1000)"), Program::new("print(1)"), limits());
     place.runtime.block_on(async {
         let (first, second) = (CancellationToken::new(), CancellationToken::new());
-        let mut busy = std::pin::pin!(place.sandbox.run(&spin, &limits, Box::new(Isolated::default()), first.clone()));
+        let mut busy = std::pin::pin!(place.sandbox.run(&asleep, &limits, Box::new(Isolated::default()), first.clone()));
         tokio::select! { biased; _ = &mut busy => panic!("it ended by itself"), () = tokio::task::yield_now() => {} }
         let mut queued = std::pin::pin!(place.sandbox.run(&late, &limits, Box::new(Isolated::default()), second.clone()));
         tokio::select! { biased; _ = &mut queued => panic!("there was no slot for it"), () = tokio::task::yield_now() => {} }
@@ -203,9 +205,10 @@ fn a_run_is_cancelled_while_it_waits_for_its_turn() {
 fn a_dropped_future_ends_its_run() {
     let place = Place::new();
     for source in [
-        "while True: pass",
         "import time\ntime.sleep(1000)",
-        "def down(): down()\nwhile True:\n  try: down()\n  except RecursionError: pass",
+        "import time\nwhile True: time.sleep(0.001)",
+        "import time\ndef down(n):\n  if n: down(n - 1)\n  else:\n    while True: time.sleep(0.001)\ndown(900)",
+        "import threading\nthreading.Event().wait(1000)",
     ] {
         let (program, limits) = (Program::new(source), limits());
         for polls in [1, 2, 50] {
@@ -318,20 +321,22 @@ fn more_runs_than_slots_take_turns() {
 
 #[test]
 fn a_limit_stops_its_own_run_alone() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sandbox = Sandbox::open(&Config { slots: 2, ..config() }, &Silent).unwrap();
-    let (spin, count, limits) =
-        (Program::new("while True: pass"), Program::new("n = 0\nfor i in range(3_000_000): n += i\nn"), limits());
+    let limits = limits();
     let brief = Limits { cpu: Duration::from_millis(50), ..limits.clone() };
-    let (stopped, finished) = runtime.block_on(async {
-        tokio::join!(
-            sandbox.run(&spin, &brief, Box::new(Isolated::default()), CancellationToken::new()),
-            sandbox.run(&count, &limits, Box::new(Isolated::default()), CancellationToken::new()),
-        )
+    let run = |source: &str, limits: &Limits| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let program = Program::new(source);
+        let run = sandbox.run(&program, limits, Box::new(Isolated::default()), CancellationToken::new());
+        Ran::from(runtime.block_on(run).unwrap())
+    };
+    let (stopped, finished) = std::thread::scope(|scope| {
+        let stopped = scope.spawn(|| (0..5).map(|_| run("while True: pass", &brief).ending).collect::<Vec<_>>());
+        let finished = run("n = 0\nfor i in range(6_000_000): n += i\nn", &limits);
+        (stopped.join().unwrap(), finished)
     });
-    assert_eq!(Ran::from(stopped.unwrap()).ending, CPU);
-    let finished = Ran::from(finished.unwrap());
-    assert_eq!((finished.ending.as_str(), finished.result), ("finished", serde_json::json!(4_499_998_500_000_u64)));
+    assert_eq!(stopped, [CPU; 5]);
+    assert_eq!((finished.ending.as_str(), finished.result), ("finished", serde_json::json!(17_999_997_000_000_u64)));
 }
 
 #[test]

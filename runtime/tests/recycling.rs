@@ -8,7 +8,7 @@ use exuvia_runtime::{Config, Isolated, Limits, Program, Recycling, Sandbox, Sile
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use support::reclaim::page_out_guests;
-use support::{Place, Ran, Stepped, config, limits};
+use support::{Place, Ran, Stepped, config, limits, until};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +126,7 @@ fn ten_thousand_mixed_runs_leave_nothing() {
     assert!(sandbox.verified() >= 10_000, "{}", sandbox.verified());
 }
 
-/// Stops a run from outside, or drops its future, in the middle of computing or of a wait.
+/// Stops a run from outside in the middle of computing or of a wait, or drops its future in the middle of a wait.
 fn cancel_one(sandbox: &Sandbox, runtime: &Runtime, number: usize) {
     let source =
         if number % 100 == 1 { "print('up')\nwhile True: pass" } else { "import time\nprint('up')\ntime.sleep(1000)" };
@@ -136,16 +136,22 @@ fn cancel_one(sandbox: &Sandbox, runtime: &Runtime, number: usize) {
     let printed = host.printed.clone();
     let host: Box<dyn exuvia_runtime::Host> = if number % 100 == 1 { Box::new(host) } else { Box::new(Waiting(host)) };
     let cancel = CancellationToken::new();
+    if number % 100 == 1 || number % 4 == 1 {
+        let ran = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                until(|| !printed.lock().unwrap().is_empty());
+                cancel.cancel();
+            });
+            Ran::from(runtime.block_on(sandbox.run(&program, &limits, host, cancel.clone())).unwrap())
+        });
+        assert_eq!(ran.ending, "stopped: it was cancelled");
+        return;
+    }
     runtime.block_on(async {
-        let run = sandbox.run(&program, &limits, host, cancel.clone());
-        let mut run = std::pin::pin!(run);
-        // It has begun once it has printed; each poll lets it compute for a tick.
+        let mut run = std::pin::pin!(sandbox.run(&program, &limits, host, cancel.clone()));
+        // It waits once it has printed; then it is dropped.
         while printed.lock().unwrap().is_empty() {
             tokio::select! { biased; _ = &mut run => panic!("it ended by itself"), () = tokio::task::yield_now() => {} }
-        }
-        if number % 4 == 1 {
-            cancel.cancel();
-            assert_eq!(Ran::from(run.await.unwrap()).ending, "stopped: it was cancelled");
         }
     });
 }

@@ -15,6 +15,8 @@ use std::sync::OnceLock;
 
 /// Marks the end of a complete library file.
 const MAGIC: [u8; 8] = *b"exuvlib1";
+/// Bytes read at a time, by way of the stack.
+const CHUNK: usize = 16 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Library {
@@ -85,7 +87,8 @@ impl Library {
         })
     }
 
-    /// Reads at `offset` into `buffer`; the number of bytes read, 0 at the end.
+    /// Reads at `offset` into `buffer`, which may be a guest's memory: then no system call may write to it (`fence`). The
+    /// number of bytes read, 0 at the end.
     pub(crate) fn read(&self, id: u32, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(Entry { body: Body::File { at, size }, .. }) = self.get(id) else {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -93,8 +96,15 @@ impl Library {
         let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
         let buffer = buffer.get_mut(..wanted).unwrap_or_default();
-        self.file.read_exact_at(buffer, at.saturating_add(offset))?;
-        Ok(buffer.len())
+        let mut from = at.saturating_add(offset);
+        let mut copy = [0; CHUNK];
+        for piece in buffer.chunks_mut(CHUNK) {
+            let copy = copy.get_mut(..piece.len()).unwrap_or_default();
+            self.file.read_exact_at(copy, from)?;
+            piece.copy_from_slice(copy);
+            from += piece.len() as u64;
+        }
+        Ok(wanted)
     }
 }
 

@@ -17,6 +17,13 @@ use tokio_util::sync::CancellationToken;
 /// Keeps a test from hanging. No test waits for it to pass.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Waits, on a thread of its own, for another one.
+pub(crate) fn until(mut done: impl FnMut() -> bool) {
+    while !done() {
+        std::thread::yield_now();
+    }
+}
+
 /// A sandbox with one slot, so that each run follows the one before it in the same place, on a runtime of its own.
 pub(crate) struct Place {
     pub(crate) sandbox: Sandbox,
@@ -77,6 +84,7 @@ pub(crate) struct Ran {
     /// Bytes printed that were not kept.
     pub(crate) cut: u64,
     pub(crate) peak_memory: u64,
+    pub(crate) cpu: Duration,
 }
 
 impl From<Outcome> for Ran {
@@ -102,6 +110,7 @@ impl From<Outcome> for Ran {
             reprs: output.reprs.clone(),
             cut: output.stdout.cut() + output.stderr.cut(),
             peak_memory: output.usage.peak_memory,
+            cpu: output.usage.cpu,
         }
     }
 }

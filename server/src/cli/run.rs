@@ -67,17 +67,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let host: Box<dyn Host> =
         if arguments.json { Box::new(Isolated::default()) } else { Box::new(Terminal::default()) };
     let cancel = CancellationToken::new();
-    let outcome = runtime.block_on(async {
-        let run = sandbox.run(&program, &limits, host, cancel.clone());
-        let mut run = std::pin::pin!(run);
-        tokio::select! {
-            outcome = &mut run => outcome,
-            _ = tokio::signal::ctrl_c() => {
-                cancel.cancel();
-                run.await
-            }
-        }
-    })?;
+    cancel_on_signal(&cancel)?;
+    let outcome = runtime.block_on(sandbox.run(&program, &limits, host, cancel))?;
     if arguments.json {
         print::out(&serde_json::to_string(&Report::new(&outcome)).unwrap_or_default());
     } else {
@@ -87,6 +78,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     // The process ends here: giving its memory back piece by piece would take longer than the run.
     std::mem::forget(sandbox);
     Ok(status)
+}
+
+/// Cancels at the first Ctrl-C. From a thread of its own, as the program holds this one while it computes.
+fn cancel_on_signal(cancel: &CancellationToken) -> Result<(), Failure> {
+    let failed = |source| Failure::System { doing: "wait for signals", source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    let cancel = cancel.clone();
+    // The signal is caught from here on, not only once the thread has begun.
+    let mut interrupts = {
+        let _entered = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).map_err(failed)?
+    };
+    let wait = move || {
+        runtime.block_on(interrupts.recv());
+        cancel.cancel();
+    };
+    std::thread::Builder::new().name("exuvia-signals".into()).spawn(wait).map(drop).map_err(failed)
 }
 
 /// Prints what the program did not print itself.

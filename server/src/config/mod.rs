@@ -57,7 +57,7 @@ pub(crate) struct Executions {
     pub(crate) at_once: u32,
     /// Most executions that wait for their turn.
     pub(crate) queue: usize,
-    /// Threads that programs run on; by default one for each processor.
+    /// Threads for programs that do not compute for long; by default one for each processor. Those that do get more.
     pub(crate) threads: Option<usize>,
     /// Memory of one execution, its files included.
     pub(crate) memory: ByteSize,

@@ -19,7 +19,7 @@ pub(crate) struct Finished {
     pub(crate) record: Record,
     pub(crate) given: Arc<Given>,
     /// What was asked for, when nothing of the execution has been written before.
-    pub(crate) request: Option<Request>,
+    pub(crate) request: Option<Arc<Request>>,
 }
 
 /// The store as executions see it. Cheap to clone.
@@ -67,7 +67,7 @@ impl Keep {
             batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, &**given)?);
             match request {
                 Some(request) => {
-                    batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
+                    batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, &**request)?);
                     put_record(&mut batch, record);
                 }
                 None => {

@@ -7,6 +7,7 @@ mod host;
 mod id;
 mod keep;
 mod live;
+mod meanwhile;
 mod outputs;
 mod places;
 mod prune;
@@ -29,6 +30,7 @@ pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
 
 use self::guests::Guests;
+use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
 use self::record::{Failure, now};
 use crate::gate::{Asker, Denied, Gate, Granted};
@@ -51,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) at_once: usize,
     /// Most executions that wait for their turn.
     pub(crate) queue: usize,
-    /// Threads that programs run on.
+    /// Threads for programs that do not compute for long. Each that does has one of its own besides.
     pub(crate) threads: usize,
     /// What one execution may use; its wall time is set by each request.
     pub(crate) limits: Limits,
@@ -81,6 +83,7 @@ struct Inner {
     finished: Mutex<Vec<Finished>>,
     /// Held while they are written, so that whoever finds none knows that they are.
     writing: tokio::sync::Mutex<()>,
+    meanwhile: Meanwhile,
     /// Wakes the task that writes those, and makes what was written durable.
     soon: Notify,
     stopping: AtomicBool,
@@ -119,7 +122,7 @@ impl Executor {
         gate: Arc<Gate>,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let guests = Guests::start(settings.threads).map_err(Error::Threads)?;
+        let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let executor = Self(Arc::new(Inner {
             turns: Semaphore::new(settings.at_once),
             sandbox,
@@ -134,6 +137,7 @@ impl Executor {
             live: Mutex::default(),
             finished: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
+            meanwhile: Meanwhile::default(),
             soon: Notify::new(),
             stopping: AtomicBool::new(false),
         }));
@@ -258,9 +262,7 @@ impl Inner {
         let live = Arc::new(Live::new(record, output));
         self.lock().insert(live.id(), Arc::clone(&live));
         self.queued.fetch_add(1, Ordering::Relaxed);
-        if let Some(guests) = self.guests.handle() {
-            guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
-        }
+        self.guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
         live
     }
 

@@ -16,8 +16,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::{error, info};
 
-/// A sync execution that is over sooner is written once, at its end.
-const WRITTEN_AFTER: Duration = Duration::from_millis(50);
 /// A wall limit for those that have none.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -31,6 +29,7 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
         turn = inner.turns.acquire() => turn.ok(),
     };
     inner.queued.fetch_sub(1, Ordering::Relaxed);
+    let request = Arc::new(request);
     let mut written = stored.is_some();
     if turn.is_none() && written && inner.stopping.load(Ordering::Relaxed) {
         // It is in the store, and the next process begins with it.
@@ -39,7 +38,12 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
     let (given, ending) = match turn {
         None => (Given::failed((&Limit::Cancelled).into()), Ending::Cancelled),
         Some(_) => match started(&inner, &live, stored).await {
-            Ok(()) => ran(&inner, &live, &request, &mut written).await,
+            Ok(()) => {
+                let unwritten = (!written).then(|| inner.meanwhile.begin(&live, &request));
+                let ran = ran(&inner, &live, &request).await;
+                written = unwritten.is_none_or(|unwritten| unwritten.end());
+                ran
+            }
             Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
         },
     };
@@ -65,7 +69,7 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
     Ok(())
 }
 
-async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request, written: &mut bool) -> (Given, Ending) {
+async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given, Ending) {
     let program = program(request);
     let caps = inner.gate.caps(live.grant());
     let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
@@ -81,19 +85,8 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request, written: &
         server: inner.server.clone(),
         clocks: Isolated::default(),
     };
-    let mut running = std::pin::pin!(inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()));
-    let outcome = if *written {
-        running.await
-    } else {
-        tokio::select! {
-            biased;
-            outcome = &mut running => outcome,
-            () = tokio::time::sleep(WRITTEN_AFTER) => {
-                *written = write_meanwhile(inner, live, request);
-                running.await
-            }
-        }
-    };
+    // Holds this thread while the program computes: nothing else can go on here meanwhile.
+    let outcome = inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()).await;
     match outcome {
         Ok(outcome) => {
             let ending = ending(&outcome, inner.stopping.load(Ordering::Relaxed));
@@ -109,20 +102,6 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request, written: &
         Err(failed) => {
             error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
             (Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed)
-        }
-    }
-}
-
-/// Writes a sync execution that takes longer. Whether it is in the store now.
-fn write_meanwhile(inner: &Inner, live: &Live, request: &Request) -> bool {
-    match inner.keep.begin(&live.record(), request) {
-        Ok(()) => {
-            inner.soon.notify_one();
-            true
-        }
-        Err(error) => {
-            error!(execution = %live.id(), %error, "could not write an execution under way");
-            false
         }
     }
 }
@@ -151,7 +130,7 @@ fn ending(outcome: &Outcome, stopping: bool) -> Ending {
 }
 
 /// Shows the end, and has it stored soon. `request` is given when nothing of this execution has been stored.
-fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Request>) {
+fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Arc<Request>>) {
     live.fill(&mut given);
     let record = match live.after(Event::Ended(ending)) {
         Ok(record) => record,
