@@ -190,11 +190,12 @@ async fn wait(guest: &mut Guest, handles: &[i32]) -> wasmtime::Result<i32> {
         if let Some(place) = guest.effects.first_ready(handles) {
             return Ok(i32::try_from(place)?);
         }
+        let look = guest.watch.next_look(guest.wasi.host.as_ref());
         tokio::select! {
             biased;
             () = guest.watch.cancel.cancelled() => return Err(Stop(Limit::Cancelled).into()),
             () = guest.effects.next() => {}
-            () = tokio::time::sleep_until(guest.watch.deadline.into()) => return Err(Stop(Limit::Wall).into()),
+            () = tokio::time::sleep_until(look.into()) => guest.check()?,
         }
     }
 }

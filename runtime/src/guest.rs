@@ -8,7 +8,7 @@ use crate::stop::{Limit, Stop};
 use crate::usage::Meter;
 use crate::wasi::Wasi;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Caller, Memory, ResourceLimiter, UpdateDeadline};
 
@@ -24,9 +24,14 @@ pub(crate) struct Budget {
     pub(crate) limit: u64,
 }
 
+/// Shortest wait of a run whose time does not count: its deadline moves on with the clock, and would be looked at without
+/// end. A limit that is reached in such a wait is noticed so much later.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
 /// When a run must end. Asked at every epoch and at every wait.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
+    /// If all of its time counts.
     pub(crate) deadline: Instant,
     pub(crate) limits: Limits,
     pub(crate) meter: Meter,
@@ -34,15 +39,27 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    fn check(&self) -> Result<(), Stop> {
+    fn check(&self, host: &dyn Host) -> Result<(), Stop> {
         if self.cancel.is_cancelled() {
             Err(Stop(Limit::Cancelled))
-        } else if Instant::now() >= self.deadline {
+        } else if self.is_late(Instant::now(), host) {
             Err(Stop(Limit::Wall))
         } else if self.meter.used() >= self.limits.cpu {
             Err(Stop(Limit::Cpu))
         } else {
             Ok(())
+        }
+    }
+
+    fn is_late(&self, now: Instant, host: &dyn Host) -> bool {
+        now >= self.deadline && now.duration_since(self.deadline) >= host.uncounted()
+    }
+
+    /// Until when a wait may last before it has to be asked again whether the run is late.
+    pub(crate) fn next_look(&self, host: &dyn Host) -> Instant {
+        match host.uncounted() {
+            Duration::ZERO => self.deadline,
+            more => (self.deadline + more).max(Instant::now() + LEAST_WAIT),
         }
     }
 }
@@ -67,6 +84,11 @@ impl Guest {
             outcome: Vec::new(),
         }
     }
+
+    /// Whether the run is over, and why.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        self.watch.check(self.wasi.host.as_ref())
+    }
 }
 
 /// A store's data: an instance's memory, and the run that it is used for, if any.
@@ -83,7 +105,7 @@ impl State {
 
     /// What to do at an epoch: let others run, unless the run is over.
     pub(crate) fn at_epoch(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.guest()?.watch.check()?;
+        self.guest()?.check()?;
         Ok(UpdateDeadline::Yield(1))
     }
 }
