@@ -308,7 +308,7 @@ def call(a):
     value = mcp_Math_add(a, 2)['sum']
     print(a, flush=True)
     return value
-list(ThreadPoolExecutor(3).map(call, [101, 1, 102]))
+list(ThreadPoolExecutor(3).map(call, [101, 102, 1]))
 ";
     let uuid = place.server.submit(script);
     let ids = place.asked(2);
@@ -320,7 +320,7 @@ list(ThreadPoolExecutor(3).map(call, [101, 1, 102]))
     eventually(|| (place.open().len() == 1).then_some(()));
     assert_eq!(place.state(&uuid), "waiting_approval");
     assert_eq!(place.approve(&ids[0]).status, Some(0));
-    assert_eq!(place.server.wait(&uuid)["result"], json!([103, 3, 104]));
+    assert_eq!(place.server.wait(&uuid)["result"], json!([103, 104, 3]));
 }
 
 /// Limits hold for what was approved, too.

@@ -6,7 +6,7 @@ use exuvia_policies::ApprovalError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("there is no approval `{0}` to be given: it has expired, or its execution has ended")]
+    #[error("there is no approval `{0}` to be given: it was used or has expired, or its execution has ended")]
     Unknown(Id),
     #[error("{0}")]
     State(#[from] ApprovalError),
