@@ -67,6 +67,11 @@ impl Demand {
         &self.reason
     }
 
+    /// The version of the policy that asks.
+    pub fn policy(&self) -> &Digest {
+        &self.subject.policy
+    }
+
     pub fn timeout_s(&self) -> u64 {
         self.timeout.get()
     }
@@ -135,6 +140,11 @@ impl Approval {
         self.expires
     }
 
+    /// Whether it was requested for this very call, under this version of the policy.
+    pub fn is_for(&self, demand: &Demand, key: &ApprovalKey) -> bool {
+        demand.subject.mac(key).verify_slice(&self.binding).is_ok()
+    }
+
     /// A person says yes.
     pub fn approve(&mut self, now: Timestamp) -> Result<(), ApprovalError> {
         self.decide(ApprovalState::Approved, now)
@@ -156,7 +166,9 @@ impl Approval {
         if now >= self.expires {
             return Err(ApprovalError::Expired);
         }
-        demand.subject.mac(key).verify_slice(&self.binding).map_err(|_| ApprovalError::OtherCall)?;
+        if !self.is_for(demand, key) {
+            return Err(ApprovalError::OtherCall);
+        }
         self.state = ApprovalState::Consumed;
         Ok(Approved { subject: demand.subject.clone() })
     }

@@ -6,7 +6,7 @@
 //!
 //! From outside in:
 //!
-//! - `reading`, `json`, `error`: a document, strictly, with all that is wrong with it;
+//! - `reading`, `json`, `error`: a document, strictly, with all that is wrong with it; `import`: those of others;
 //! - `document`, `extensions`, `condition`: what was read;
 //! - `decide`, `permit`, `denial`, `approval`: one call of a tool;
 //! - `counters`, `memory`, `breaker`, `window`: what calls are counted in;
@@ -33,6 +33,7 @@ mod examples;
 mod explain;
 mod extensions;
 mod hosts;
+mod import;
 mod json;
 mod lint;
 mod memory;
@@ -61,6 +62,7 @@ pub use error::{Fault, ParseError, Problem};
 pub use examples::ExampleResult;
 pub use explain::{CheckedCondition, CheckedLimit, Explanation};
 pub use extensions::{BreakerRules, Caps, Expectation, Mode};
+pub use import::{Imported, Warning};
 pub use lint::{Finding, lint, lint_with_tools};
 pub use memory::{MemoryCounters, Record};
 pub use packages::PackagePermit;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::arguments::Arguments;
 use crate::call::{Call, Grant};
-use crate::counters::{Counters, Outcome, Unavailable};
+use crate::counters::{Claim, Counters, Outcome, Unavailable};
 use crate::denial::Refusal;
 use crate::policy::Policy;
 use crate::window::Timestamp;
@@ -96,8 +96,7 @@ impl Permit {
         if !self.reserved {
             return Ok(());
         }
-        let claim = self.policy.claim(&self.grant, &self.tool, &self.arguments, self.now);
-        if claim.is_empty() { Ok(()) } else { counters.refund(&claim) }
+        refund(&self.policy.claim(&self.grant, &self.tool, &self.arguments, self.now), counters)
     }
 }
 
@@ -130,4 +129,19 @@ impl Receipt {
         }
         counters.settle(&claim, outcome, now)
     }
+
+    /// The call never left: what the limits took is given back, as by [`Permit::refund`]. It counts as a failure for the
+    /// breaker, or a loop that calls what is down would go on for ever.
+    pub fn refund(self, now: Timestamp, counters: &dyn Counters) -> Result<(), Unavailable> {
+        if !self.reserved {
+            return Ok(());
+        }
+        let claim = self.policy.claim(&self.grant, &self.tool, &self.arguments, self.now);
+        refund(&claim, counters)?;
+        self.settle(Outcome::Failed, now, counters)
+    }
+}
+
+fn refund(claim: &Claim<'_>, counters: &dyn Counters) -> Result<(), Unavailable> {
+    if claim.is_empty() { Ok(()) } else { counters.refund(claim) }
 }

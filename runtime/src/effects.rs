@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmtime::{Caller, Linker};
 
 /// Most effects under way in one run: each is host memory.
@@ -187,6 +187,7 @@ async fn wait(guest: &mut Guest, handles: &[i32]) -> wasmtime::Result<i32> {
         return Ok(UNKNOWN);
     }
     loop {
+        guest.watch.discount(guest.wasi.host.uncounted());
         if let Some(place) = guest.effects.first_ready(handles) {
             return Ok(i32::try_from(place)?);
         }
@@ -194,7 +195,12 @@ async fn wait(guest: &mut Guest, handles: &[i32]) -> wasmtime::Result<i32> {
             biased;
             () = guest.watch.cancel.cancelled() => return Err(Stop(Limit::Cancelled).into()),
             () = guest.effects.next() => {}
-            () = tokio::time::sleep_until(guest.watch.deadline.into()) => return Err(Stop(Limit::Wall).into()),
+            () = tokio::time::sleep_until(guest.watch.next_look().into()) => {
+                guest.watch.discount(guest.wasi.host.uncounted());
+                if let Some(limit) = guest.watch.over(Instant::now()) {
+                    return Err(Stop(limit).into());
+                }
+            }
         }
     }
 }

@@ -35,6 +35,12 @@ pub trait Host: Send {
     /// Begins an effect. The future is polled only while the run waits; an effect that must go on while the program
     /// computes is spawned here.
     fn start(&mut self, effect: Effect) -> Pending;
+
+    /// How much of the run's time so far does not count against its wall limit: it waited for a person. Asked only when
+    /// the limit is reached without it. It never shrinks.
+    fn uncounted(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A host with clocks and sleep, and nothing else.

@@ -3,16 +3,24 @@
 use crate::limits::Limits;
 use crate::stop::Limit;
 use crate::usage::Meter;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A limit that `Instant` cannot hold becomes this.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// Shortest wait of a run whose time does not count: its deadline moves on with the clock, and would be looked at without
+/// end. A limit that is reached in such a wait is noticed so much later.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
 /// What ends one run. The watchdog asks while it computes, its waits see to the rest.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    pub(crate) deadline: Instant,
+    /// If all of its time counts.
+    deadline: Instant,
+    /// Nanoseconds that do not.
+    uncounted: AtomicU64,
     /// Most processor time.
     pub(crate) cpu: Duration,
     pub(crate) meter: Meter,
@@ -22,14 +30,32 @@ pub(crate) struct Watch {
 impl Watch {
     /// For a run that begins now.
     pub(crate) fn new(limits: &Limits, cancel: CancellationToken) -> Self {
-        Self { deadline: after(Instant::now(), limits.wall), cpu: limits.cpu, meter: Meter::default(), cancel }
+        let deadline = after(Instant::now(), limits.wall);
+        Self { deadline, uncounted: AtomicU64::new(0), cpu: limits.cpu, meter: Meter::default(), cancel }
+    }
+
+    /// Takes so much of the run's time so far out of what counts. Told at every wait: computing counts.
+    pub(crate) fn discount(&self, uncounted: Duration) {
+        self.uncounted.store(u64::try_from(uncounted.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    fn uncounted(&self) -> Duration {
+        Duration::from_nanos(self.uncounted.load(Relaxed))
+    }
+
+    /// Until when a wait may last before it has to be asked again whether the run is over.
+    pub(crate) fn next_look(&self) -> Instant {
+        match self.uncounted() {
+            Duration::ZERO => self.deadline,
+            more => after(self.deadline, more).max(Instant::now() + LEAST_WAIT),
+        }
     }
 
     /// Whether the run is over at `now`, but for its processor time.
     pub(crate) fn over(&self, now: Instant) -> Option<Limit> {
         if self.cancel.is_cancelled() {
             Some(Limit::Cancelled)
-        } else if now >= self.deadline {
+        } else if now >= after(self.deadline, self.uncounted()) {
             Some(Limit::Wall)
         } else {
             None

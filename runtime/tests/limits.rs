@@ -36,6 +36,57 @@ fn wall_time_counts_computing_and_waiting() {
     }
 }
 
+/// A host that asks a person, who takes their time.
+#[derive(Default)]
+struct Asking {
+    asked: Option<std::time::Instant>,
+    answered: Arc<std::sync::OnceLock<std::time::Instant>>,
+    counts: bool,
+}
+
+/// Longer than the limit of those who ask.
+const THINKING: Duration = Duration::from_millis(2500);
+
+impl exuvia_runtime::Host for Asking {
+    fn clock(&mut self, _: exuvia_runtime::Clock) -> u64 {
+        0
+    }
+
+    fn output(&mut self, _: exuvia_runtime::Stream, _: &[u8]) {}
+
+    fn start(&mut self, _: exuvia_runtime::Effect) -> exuvia_runtime::Pending {
+        self.asked = Some(std::time::Instant::now());
+        let answered = Arc::clone(&self.answered);
+        Box::pin(async move {
+            tokio::time::sleep(THINKING).await;
+            answered.set(std::time::Instant::now()).unwrap();
+            br#"{"ok":1}"#.to_vec()
+        })
+    }
+
+    fn uncounted(&self) -> Duration {
+        let Some(asked) = self.asked.filter(|_| !self.counts) else { return Duration::ZERO };
+        self.answered.get().copied().unwrap_or_else(std::time::Instant::now).duration_since(asked)
+    }
+}
+
+/// Seen to fail with a `next_look` and an `is_late` that leave `uncounted` out.
+#[test]
+fn time_that_a_person_takes_does_not_count_and_time_after_it_does() {
+    let place = Place::new();
+    let ask = "import _exuvia\nprint('up')\n_exuvia.wait([_exuvia.start(b'{\"op\":\"call\",\"name\":\"x\"}')])\nprint('on')\n";
+    let run = |source: &str, counts| {
+        let host = Box::new(Asking { counts, ..Asking::default() });
+        place.run_on(&Program::new(source), &short(1500), host).unwrap()
+    };
+    let ran = run(ask, false);
+    assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), ("finished", "up\non\n"));
+    let ran = run(ask, true);
+    assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), (WALL, "up\n"));
+    let ran = run(&format!("{ask}while True: pass"), false);
+    assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), (WALL, "up\non\n"));
+}
+
 #[test]
 fn cpu_time_counts_computing_alone() {
     let place = Place::new();
@@ -186,8 +237,7 @@ fn a_run_that_is_cancelled_before_it_begins_does_nothing() {
 #[test]
 fn a_run_is_cancelled_while_it_waits_for_its_turn() {
     let place = Place::new();
-    let (asleep, late, limits) =
-        (Program::new("import time\ntime.sleep(1000)"), Program::new("print(1)"), limits());
+    let (asleep, late, limits) = (Program::new("import time\ntime.sleep(1000)"), Program::new("print(1)"), limits());
     place.runtime.block_on(async {
         let (first, second) = (CancellationToken::new(), CancellationToken::new());
         let mut busy = std::pin::pin!(place.sandbox.run(&asleep, &limits, Box::new(Isolated::default()), first.clone()));

@@ -33,7 +33,7 @@ impl Calls {
     pub(crate) async fn execute(&self, grant: &str, alias: &str, arguments: Map<String, Value>) -> Answer {
         let catalog = self.catalog_for(alias).await;
         let Some(tool) = find(&catalog, alias) else { return self.unknown(&catalog, grant, alias) };
-        self.checked(Asker { grant, parent: None }, Arc::clone(tool), Vec::new(), arguments).await
+        self.checked(Asker::client(grant), Arc::clone(tool), Vec::new(), arguments).await
     }
 
     async fn checked(
@@ -43,14 +43,14 @@ impl Calls {
         positional: Vec<Value>,
         named: Map<String, Value>,
     ) -> Answer {
-        let granted = self.gate.decide(asker, &tool.alias, || {
+        let decided = self.gate.decide(asker, &tool.alias, || {
             // First: what is wrong with the arguments is said in words of the tool's definition.
             self.gate.pinned(asker, &tool)?;
             let arguments = tool.arguments(positional, named).and_then(|arguments| with_defaults(&tool, arguments));
             let arguments = arguments.map_err(Stop::Arguments)?;
             Ok(Asked { arguments, schema: None, definition: Some(tool.digest()) })
         });
-        let effect = match granted {
+        let effect = match decided.await {
             Ok(granted) => granted.spend(),
             Err(Stop::Arguments(why)) => return Answer::error("ToolArgumentError", why),
             Err(Stop::Denied(denied)) if denied.is_hidden => {
@@ -59,13 +59,27 @@ impl Calls {
             Err(Stop::Denied(denied)) => return Answer::Denied(denied),
         };
         let Effect { arguments, receipt, .. } = effect;
-        let called = self.upstreams.call(&tool, object(&arguments), self.within).await;
-        let answer = match called {
-            Ok(result) => unwrapped(&tool, result),
-            Err(error) => Answer::error("ToolError", format!("`{}`: {error}", tool.alias)),
-        };
-        self.gate.settle(receipt, !matches!(answer, Answer::Error(_)));
-        answer
+        // The decision may have taken a person hours.
+        let now = self.upstreams.catalog();
+        if now.find(&tool.alias).is_some_and(|now| now.digest() != tool.digest()) {
+            self.gate.unsent(receipt);
+            return Answer::Denied(self.gate.changed(asker, &tool));
+        }
+        match self.upstreams.call(&tool, object(&arguments), self.within).await {
+            Ok(result) => {
+                let answer = unwrapped(&tool, result);
+                self.gate.settle(receipt, !matches!(answer, Answer::Error(_)));
+                answer
+            }
+            Err(error) => {
+                if error.never_left() {
+                    self.gate.unsent(receipt);
+                } else {
+                    self.gate.settle(receipt, false);
+                }
+                Answer::error("ToolError", format!("`{}`: {error}", tool.alias))
+            }
+        }
     }
 }
 
@@ -93,9 +107,9 @@ impl Calls {
     }
 
     fn permitted<'a>(&self, catalog: &'a Catalog, caller: &Caller, name: &str) -> Result<&'a Arc<Tool>, Answer> {
-        let tool = find(catalog, name).ok_or_else(|| self.unknown(catalog, &caller.grant, name))?;
+        let tool = find(catalog, name).ok_or_else(|| self.unknown(catalog, caller.live.grant(), name))?;
         // What is hidden is not spoken of; the gate denies it.
-        if caller.reach.includes(&tool.server, &tool.alias) || !self.gate.shows(&caller.grant, &tool.alias) {
+        if caller.reach.includes(&tool.server, &tool.alias) || !self.gate.shows(caller.live.grant(), &tool.alias) {
             return Ok(tool);
         }
         Err(Answer::error(
@@ -135,7 +149,7 @@ impl Tools for Calls {
                 Ok(tool) => Arc::clone(tool),
                 Err(refusal) => return refusal,
             };
-            let asker = Asker { grant: &caller.grant, parent: Some(caller.execution) };
+            let asker = Asker::program(&caller.live);
             calls.checked(asker, tool, positional, named).await
         })
     }
@@ -145,8 +159,8 @@ impl Tools for Calls {
         Box::pin(async move {
             let catalog = calls.catalog_for(&name).await;
             match calls.permitted(&catalog, &caller, &name) {
-                Ok(tool) if calls.gate.offered(&caller.grant, vec![tool]).is_empty() => {
-                    calls.unknown(&catalog, &caller.grant, &name)
+                Ok(tool) if calls.gate.offered(caller.live.grant(), vec![tool]).is_empty() => {
+                    calls.unknown(&catalog, caller.live.grant(), &name)
                 }
                 Ok(tool) => match serde_json::to_value(tool.signature()) {
                     Ok(signature) => Answer::Value(signature),

@@ -5,6 +5,7 @@
 //! `gate` first, and written down by `audit`. What is kept is in `store`.
 
 mod app;
+mod approvals;
 mod audit;
 mod calls;
 mod cli;

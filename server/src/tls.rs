@@ -2,8 +2,13 @@
 
 /// A client that follows no proxy of the environment to loopback addresses.
 pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
+    builder().build()
+}
+
+/// What to make such a client of.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
     install();
-    reqwest::Client::builder().user_agent(concat!("exuvia/", env!("CARGO_PKG_VERSION"))).no_proxy().build()
+    reqwest::Client::builder().user_agent(concat!("exuvia/", env!("CARGO_PKG_VERSION"))).no_proxy()
 }
 
 /// Chooses ring for all of this process. Harmless when it has been done.

@@ -36,10 +36,17 @@ impl Place {
         let servers = json!({ "mcpServers": { "Math": { "command": env!("CARGO_BIN_EXE_upstream-for-tests") } } });
         let mcp = folder.path().join("mcp.json");
         write(&mcp, &servers);
+        Self::started(folder, arguments)
+    }
+
+    /// With the `mcp.json` that is in the folder.
+    fn started(folder: TempDir, arguments: &[&str]) -> Self {
+        let mcp = folder.path().join("mcp.json");
         let arguments = [&["--mcp-config", mcp.to_str().unwrap()], arguments].concat();
         let server = Server::start_in(folder.path(), &arguments);
         // Asked for where no policy is in the way.
-        while server.get("/readyz").1["servers"][0]["status"] != "ready" {}
+        let is_ready = |server: &Value| server["status"] == "ready";
+        while !server.get("/readyz").1["servers"].as_array().unwrap().iter().all(is_ready) {}
         Self { server, folder }
     }
 
@@ -448,8 +455,11 @@ fn a_policy_that_cannot_be_used_keeps_the_server_from_starting() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.starts_with(&format!("exuvia: {expected}")), "{said}");
     }
+    // What cannot be read, whoever runs the test: a folder in the place of the file.
     let output = server::command(&folder.path().join("data")).arg("--policy").arg(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, format!("exuvia: the policy `{}` is not a file\n", folder.path().display()));
 }
 
 /// Seen to fail with a reload that takes what it cannot read for a policy which allows all.
@@ -459,12 +469,17 @@ fn an_edit_counts_at_once_and_a_wrong_one_not_at_all() {
     let place = Place::new(&deny);
     let passes = || place.run("mcp_Math_add(1, 2)['sum']")["result"] == 3;
     assert!(!passes());
-    for wrong in ["", "{", r#"{"version": "1", "default": "allow", "default": "allow"}"#, &"[".repeat(1 << 20)] {
+    let twice = r#"{"version": "1", "default": "allow", "default": "allow"}"#;
+    let large = format!(r#"{{"version": "1", "default": "allow"}}{}"#, " ".repeat(50 << 20));
+    for wrong in ["", "{", twice, &"[".repeat(1 << 20), &large] {
         fs::write(place.file(), wrong).unwrap();
         assert!(!passes());
     }
     fs::remove_file(place.file()).unwrap();
     assert!(!passes());
+    fs::create_dir(place.file()).unwrap();
+    assert!(!passes());
+    fs::remove_dir(place.file()).unwrap();
     place.change(&allow_all());
     assert!(passes());
     place.change(&deny);
@@ -511,6 +526,123 @@ fn the_audit_has_one_line_for_each_decision_and_no_values() {
     lines.remove(1);
     fs::write(&path, lines.join("\n") + "\n").unwrap();
     assert_eq!(verified(&place), (Some(1), "exuvia: audit.jsonl:2: the line 2 is missing before it\n".to_owned()));
+}
+
+/// An attempt is written down, and what was wrong with it is not: that has values.
+#[test]
+fn arguments_that_do_not_fit_are_in_the_audit_without_their_values() {
+    let place = Place::new(&allow_all());
+    place.run("try: mcp_Math_add('hunter2', 2)\nexcept ToolArgumentError: pass");
+    assert!(place.server.tool("executeCode", json!({ "script": ["hunter2"] })).0);
+    let output = place.audit(&["query", "--rule", "(arguments)"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let decided: Vec<_> =
+        lines.iter().map(|line| (line["tool"].as_str().unwrap(), line["decision"].as_str().unwrap())).collect();
+    assert_eq!(decided, [("mcp_Math_add", "deny"), ("executeCode", "deny")]);
+    assert!(lines[0]["parent"].is_string());
+    // What fits leaves its own line, and none of these.
+    assert_eq!(place.run("mcp_Math_add(1, 2)['sum']")["result"], 3);
+    assert_eq!(place.audit(&["query", "--rule", "(arguments)"]).stdout, text.as_bytes());
+}
+
+/// A policy of others, in our form.
+#[test]
+fn a_policy_is_imported_and_nothing_is_lost_without_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| -> support::Ran {
+        let mut command = Command::new(binary());
+        command.args(["policy", "import"]).args(arguments).current_dir(folder.path()).output().unwrap().into()
+    };
+    let theirs = json!({ "version": "1", "default": "deny", "description": "ours", "tools": {
+        "good": { "rules": [{ "rate_limit": "5/hour" }] },
+        "odd": { "denyif": [] },
+    } });
+    write(&folder.path().join("theirs.json"), &theirs);
+    let ran = run(&["theirs.json"]);
+    assert_eq!(ran.status, Some(0));
+    assert_eq!(
+        ran.stderr,
+        "exuvia: /description: a remark, which is not kept\n\
+         exuvia: /tools/good: its rules are written in this form: see that they say the same\n\
+         exuvia: /tools/odd: `denyif` is not understood; every call of this tool is denied until its rules are written anew\n"
+    );
+    assert!(ran.stdout.starts_with("wrote `policy.json`, version sha256:"), "{}", ran.stdout);
+    let read = |name: &str| -> Value { serde_json::from_slice(&fs::read(folder.path().join(name)).unwrap()).unwrap() };
+    let ours = read("policy.json");
+    assert_eq!(ours["tools"]["good"]["limits"][0]["max"], 5);
+    assert_eq!(ours["tools"]["odd"]["deny_if"][0]["conditions"], json!([]));
+    // What was imported is not imported differently.
+    let again = run(&["policy.json", "--output", "again.json"]);
+    assert_eq!((again.stderr.as_str(), read("again.json")), ("", ours));
+    // Not over what is there, unless that is asked for.
+    let datagen = include_str!("../../policies/documents/executeCode.json");
+    fs::write(folder.path().join("datagen.json"), datagen).unwrap();
+    let refused = run(&["datagen.json"]);
+    assert_eq!(
+        (refused.status, refused.stderr.as_str()),
+        (Some(64), "exuvia: `policy.json` is there already: `--force` writes over it\n")
+    );
+    assert_eq!(run(&["datagen.json", "--force"]).status, Some(0));
+    assert!(read("policy.json")["tools"]["executeCode"].is_object());
+    let printed = run(&["datagen.json", "-o", "-"]).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), read("policy.json"));
+    fs::write(folder.path().join("wrong.json"), "{\"version\": \"2\"}").unwrap();
+    let wrong = run(&["wrong.json", "--force"]);
+    assert_eq!(wrong.status, Some(64));
+    assert!(wrong.stderr.contains("the policy `wrong.json` cannot be taken in:\n/version: "), "{}", wrong.stderr);
+}
+
+/// The walk of docs/policy.md: from no policy to one that allows reading, bounds writing, and has a person approve refunds.
+#[test]
+fn a_new_user_has_a_policy_in_three_commands() {
+    const MANUAL: &str = include_str!("../../docs/policy.md");
+    let commands = [
+        "exuvia policy scaffold --writes 30/min --approve 'mcp_Shop_refund*' > policy.json",
+        "exuvia policy check policy.json",
+        "exuvia serve --mcp-config mcp.json --policy policy.json",
+    ];
+    for command in commands {
+        assert!(MANUAL.contains(&format!("\n{command}\n")), "{command}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = env!("CARGO_BIN_EXE_upstream-for-tests");
+    let servers = json!({ "mcpServers": { "Math": { "command": upstream }, "Shop": { "command": upstream, "env": { "SHOP": "1" } } } });
+    write(&folder.path().join("mcp.json"), &servers);
+    let shell = |command: &str| {
+        let command = command.replacen("exuvia", &binary().display().to_string(), 1);
+        Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap()
+    };
+    let scaffolded = shell(commands[0]);
+    assert!(scaffolded.status.success(), "{scaffolded:?}");
+    let checked = shell(commands[1]);
+    assert!(checked.status.success(), "{checked:?}");
+    let file = folder.path().join("policy.json").to_str().unwrap().to_owned();
+    let place = Place::started(folder, &["--policy", &file]);
+    assert_eq!(place.run("mcp_Shop_orders(1)['done']")["result"], "orders");
+    let writes = "passed, rule = 0, None\ntry:\n  for _ in range(40):\n    mcp_Shop_note(1)\n    passed += 1\nexcept PolicyDenied as \
+                  error: rule = error.rule\npassed, rule";
+    let given = place.run(writes);
+    // The window may have ended in between.
+    if given["result"][0] != 40 {
+        assert!(given["result"][0].as_u64().unwrap() >= 30, "{given}");
+        assert_eq!(given["result"][1], "/tools/mcp_Shop_note/limits/mcp_shop_note_rate");
+    }
+    assert_eq!(place.run("mcp_Shop_delete_all(1)")["error"]["type"], "ToolNotAvailable");
+    let uuid = place.server.submit("mcp_Shop_refund(7)['done']");
+    let approvals = |arguments: &[&str]| -> support::Ran {
+        let at = ["--url", &place.server.url, "--data", place.server.data.to_str().unwrap()];
+        Command::new(binary()).arg("approvals").args(arguments).args(at).output().unwrap().into()
+    };
+    let id = loop {
+        let listed = approvals(&["list"]).stdout;
+        if listed.contains("local asks for mcp_Shop_refund\n") {
+            break listed.split_whitespace().next().unwrap().to_owned();
+        }
+    };
+    assert_eq!(approvals(&["approve", &id]).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"], "refund");
 }
 
 #[test]

@@ -108,23 +108,12 @@ mod tests {
     use super::super::{Decision, Verdict, verify};
     use super::*;
     use crate::gate::Asker;
-    use std::time::Duration;
 
     fn write(audit: &Audit, tools: std::ops::Range<u32>) {
         for tool in tools {
             let tool = format!("tool{tool}");
-            let asker = Asker { grant: "local", parent: None };
-            let decided = Decided {
-                asker,
-                tool: &tool,
-                policy: None,
-                decision: Decision::Allow,
-                rule: "/tools/t",
-                reason: "",
-                arguments: None,
-                took: Duration::ZERO,
-            };
-            audit.append(&decided).unwrap();
+            let of = Decided::of(Asker::client("local"), &tool);
+            audit.append(&Decided { decision: Decision::Allow, rule: "/tools/t", ..of }).unwrap();
         }
     }
 

@@ -10,6 +10,7 @@ mod verify;
 pub(crate) use log::Audit;
 pub(crate) use verify::{Verdict, lines, verify};
 
+use crate::approvals;
 use crate::gate::Asker;
 use exuvia_policies::{Arguments, Digest};
 use serde::Serialize;
@@ -22,6 +23,12 @@ pub(crate) enum Decision {
     Deny,
     /// It would have been refused, had the policy been enforced.
     Shadow,
+    /// A person is asked.
+    Approval,
+    /// The person said yes; the call itself is decided anew.
+    Approved,
+    /// The person said no.
+    Rejected,
 }
 
 impl Decision {
@@ -30,6 +37,9 @@ impl Decision {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::Shadow => "shadow",
+            Self::Approval => "approval",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -45,6 +55,28 @@ pub(crate) struct Decided<'a> {
     pub(crate) reason: &'a str,
     pub(crate) arguments: Option<&'a Arguments>,
     pub(crate) took: Duration,
+    /// What a person is asked, or has said.
+    pub(crate) approval: Option<approvals::Id>,
+    /// Who decided, when it was not the policy.
+    pub(crate) by: Option<&'static str>,
+}
+
+impl<'a> Decided<'a> {
+    /// A refusal of which nothing more is known.
+    pub(crate) fn of(asker: Asker<'a>, tool: &'a str) -> Self {
+        Self {
+            asker,
+            tool,
+            policy: None,
+            decision: Decision::Deny,
+            rule: "",
+            reason: "",
+            arguments: None,
+            took: Duration::ZERO,
+            approval: None,
+            by: None,
+        }
+    }
 }
 
 /// A line's fields, but for those of the chain.
@@ -64,6 +96,10 @@ struct Entry<'a> {
     /// The execution whose program made the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<approvals::Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
 }
 
 /// Most names of arguments in one line, and most characters of one: a caller chooses them.
@@ -84,6 +120,8 @@ impl<'a> Entry<'a> {
             latency_us: u64::try_from(decided.took.as_micros()).unwrap_or(u64::MAX),
             arguments: names.map(|name| name.chars().take(LONGEST_NAME).collect()).collect(),
             parent: decided.asker.parent.map(|id| id.to_string()),
+            approval: decided.approval,
+            by: decided.by,
         }
     }
 }

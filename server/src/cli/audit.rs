@@ -38,9 +38,12 @@ struct Query {
     grant: Option<String>,
     #[arg(long)]
     tool: Option<String>,
-    /// allow, deny or shadow
+    /// allow, deny, shadow; approval (asked), approved, rejected (by a person)
     #[arg(long)]
     decision: Option<String>,
+    /// All about one approval
+    #[arg(long, value_name = "ID")]
+    approval: Option<String>,
     /// Rules that begin so
     #[arg(long)]
     rule: Option<String>,
@@ -104,6 +107,7 @@ impl Query {
             && is("tool", &self.tool)
             && is("decision", &self.decision)
             && is("parent", &self.parent)
+            && is("approval", &self.approval)
             && self.rule.as_ref().is_none_or(|rule| text("rule").starts_with(rule))
             && self.since.as_ref().is_none_or(|since| text("time") >= since.as_str())
     }
@@ -113,5 +117,5 @@ fn short(line: &str) -> String {
     let Ok(line) = serde_json::from_str::<Value>(line) else { return format!("?  {line}") };
     let text = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
     let within = if text("parent").is_empty() { String::new() } else { format!("  in {}", text("parent")) };
-    format!("{}  {:6}  {}  {}  {}{within}", text("time"), text("decision"), text("grant"), text("tool"), text("rule"))
+    format!("{}  {:8}  {}  {}  {}{within}", text("time"), text("decision"), text("grant"), text("tool"), text("rule"))
 }

@@ -162,6 +162,9 @@ fn describe(status: &Value) {
         print::error(if traceback.is_empty() { &message } else { traceback });
     }
     print::error(&format!("exuvia: {}", text(status, "status")));
+    for approval in field(status, "approvals").as_array().into_iter().flatten().filter_map(Value::as_str) {
+        print::error(&format!("exuvia: a call waits for approval: `exuvia approvals show {approval}`"));
+    }
 }
 
 fn exit_status(status: &Value) -> Status {
@@ -172,42 +175,51 @@ fn exit_status(status: &Value) -> Status {
     }
 }
 
-fn field<'a>(object: &'a Value, name: &str) -> &'a Value {
+pub(super) fn field<'a>(object: &'a Value, name: &str) -> &'a Value {
     object.get(name).unwrap_or(&Value::Null)
 }
 
-fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 impl Server {
     fn ask(&self, request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| Failure::System { doing: "start the runtime", source })?;
-        runtime.block_on(async {
-            let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
-            let mut request = request(&client, self.url.trim_end_matches('/'));
-            if let Some(key) = &self.key {
-                request = request.header("x-api-key", key);
+        ask(&self.url, |client| {
+            let request = request(client, self.url.trim_end_matches('/'));
+            match &self.key {
+                Some(key) => request.header("x-api-key", key),
+                None => request,
             }
-            let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
-            let status = answer.status();
-            let body: Value = answer.json().await.map_err(|error| self.unreachable(&error))?;
-            if status.is_success() {
-                return Ok(body);
-            }
-            let why = text(&body, "error").to_owned();
-            Err(if status.is_server_error() { Failure::Server(why) } else { Failure::Usage(why) })
         })
     }
+}
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        Failure::Server(format!(
-            "no answer from `{}` ({}): is `exuvia serve` running there? `--url` names another server",
-            self.url,
-            super::chain(error)
-        ))
-    }
+/// Asks the server at `url`, and gives its answer or what it says is wrong.
+pub(super) fn ask(
+    url: &str,
+    request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+) -> Result<Value, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System { doing: "start the runtime", source })?;
+    runtime.block_on(async {
+        let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
+        let answer = request(&client).send().await.map_err(|error| unreachable(url, &error))?;
+        let status = answer.status();
+        let body: Value = answer.json().await.map_err(|error| unreachable(url, &error))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let why = text(&body, "error").to_owned();
+        Err(if status.is_server_error() { Failure::Server(why) } else { Failure::Usage(why) })
+    })
+}
+
+fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
+    Failure::Server(format!(
+        "no answer from `{url}` ({}): is `exuvia serve` running there? `--url` names another server",
+        super::chain(error)
+    ))
 }

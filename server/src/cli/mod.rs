@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and which exit status answers.
 
+mod approvals;
 mod audit;
 mod client;
 mod doctor;
@@ -13,6 +14,7 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod shown;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -75,6 +77,7 @@ enum Command {
     Cancel(client::Cancel),
     Grants(grants::Arguments),
     Policy(policy::Arguments),
+    Approvals(approvals::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Mcp(mcp::Arguments),
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Cancel(arguments) => client::cancel(arguments),
         Command::Grants(arguments) => grants::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
+        Command::Approvals(arguments) => approvals::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Mcp(arguments) => mcp::run(arguments),

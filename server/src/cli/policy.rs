@@ -1,15 +1,13 @@
 //! `exuvia policy`: policies as their authors work on them. Nothing here needs a server.
 
+mod import;
+mod scaffold;
+
 use super::print::{error, out};
 use super::{Failure, Status};
-use crate::upstream::{self, Settings, Upstreams};
 use exuvia_policies::{Arguments as CallArguments, Call, Grant, MemoryCounters, Policy};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long `scaffold` waits for servers.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Check, explain, test and compare policies, and write a first one
 #[derive(Debug, clap::Args)]
@@ -38,10 +36,9 @@ enum What {
     /// Where two policies differ
     Diff { old: PathBuf, new: PathBuf },
     /// Print a first policy, made from the tools of the servers in mcp.json
-    Scaffold {
-        #[arg(long, value_name = "FILE", default_value = "mcp.json")]
-        mcp_config: PathBuf,
-    },
+    Scaffold(scaffold::Arguments),
+    /// Write a policy in this form from one of `PolicyLayer`'s or an older one; what is not kept is said
+    Import(import::Arguments),
     /// Print a policy with all that was left out filled in
     Export {
         file: PathBuf,
@@ -57,7 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         What::Explain { file, tool, args, grant } => explain(&read(file)?, tool, args, grant),
         What::Test { file } => Ok(test(&read(file)?)),
         What::Diff { old, new } => Ok(diff(&read(old)?, &read(new)?)),
-        What::Scaffold { mcp_config } => scaffold(mcp_config),
+        What::Scaffold(arguments) => scaffold::run(arguments),
+        What::Import(arguments) => import::run(arguments),
         What::Export { file, core } => {
             let policy = read(file)?;
             out(&if *core { policy.to_core_text() } else { policy.to_text() });
@@ -142,55 +140,6 @@ pub(super) fn compare(place: &str, old: &Value, new: &Value, lines: &mut Vec<Str
     }
 }
 
-/// Reading is allowed, writing thirty times a minute, and what destroys is hidden. What a server claims of its tools is a
-/// hint: the result is to be read before it is used.
-fn scaffold(mcp_config: &Path) -> Result<Status, Failure> {
-    let loaded = upstream::load(mcp_config).map_err(|error| Failure::Usage(upstream::chain(&error)))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::System { doing: "start the runtime", source })?;
-    let document = runtime.block_on(async {
-        let settings = Settings { guard: std::env::current_exe().ok(), ..Settings::default() };
-        let upstreams = Upstreams::start(loaded.servers, settings);
-        upstreams.settled(PATIENCE).await;
-        for server in upstreams.servers().iter().filter(|server| upstreams.catalog().of_server(&server.name).is_empty())
-        {
-            error(&format!("exuvia: the tools of `{}` are not known, and are left out: {}", server.name, server.state));
-        }
-        let document = scaffolded(&upstreams.catalog());
-        upstreams.stop().await;
-        document
-    });
-    out(&serde_json::to_string_pretty(&document).unwrap_or_default());
-    Ok(Status::Finished)
-}
-
-fn scaffolded(catalog: &upstream::Catalog) -> Value {
-    let limited = |counter: &str, max: u32| json!({ "limits": [{ "counter": counter, "window": "minute", "max": max, "scope": "grant" }] });
-    let mut tools = Map::new();
-    for tool in ["executeCode", "asyncExecuteCode", "executeTool"] {
-        tools.insert(tool.into(), limited(&format!("{}_rate", tool.to_lowercase()), 10));
-    }
-    for tool in ["checkCodeExecStatus", "cancelCodeExec", "listCodeExecs", "searchTools", "getToolDetails", "listTools"]
-    {
-        tools.insert(tool.into(), json!({}));
-    }
-    let mut hidden = Vec::new();
-    for tool in catalog.tools() {
-        let rules = match (tool.annotations.read_only, tool.annotations.destructive) {
-            (true, _) => json!({}),
-            (false, true) => {
-                hidden.push(tool.alias.clone());
-                continue;
-            }
-            (false, false) => limited(&format!("{}_rate", tool.alias.to_lowercase()), 30),
-        };
-        tools.insert(tool.alias.clone(), rules);
-    }
-    json!({ "version": "1", "default": "deny", "hide": hidden, "tools": tools })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,11 +161,5 @@ mod tests {
                 "+ /tools/d: {}",
             ]
         );
-    }
-
-    #[test]
-    fn a_first_policy_can_be_read() {
-        let document = scaffolded(&upstream::Catalog::default()).to_string();
-        assert!(Policy::parse(&document).unwrap().is_callable("executeCode"));
     }
 }

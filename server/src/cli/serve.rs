@@ -3,12 +3,13 @@
 use super::progress::Bar;
 use super::{Failure, Status, chain, print};
 use crate::app::App;
+use crate::approvals::{Approvals, Webhook};
 use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
 use crate::executions::{Executor, Keep};
 use crate::gate::{Gate, Pins, Policies};
-use crate::grants::Grants;
+use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
 use crate::store::{Files, Sled, Store};
@@ -81,11 +82,12 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failure> {
     let listener = if stdio { None } else { Some(bind(config.listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
-    let app = start(&config, data, address)?;
+    let app = start(&config, data, address, !stdio)?;
     let stop = stop_on_signal()?;
     let served = match listener {
         Some(listener) => {
-            let guard = guard(&config, &app, address);
+            let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
+            let guard = guard(&config, &app, operator, address);
             let serving = http::serve(listener, app.clone(), guard, stop.clone());
             let announcing = announce(&config, &app, address);
             let (served, ()) = tokio::join!(serving, announcing);
@@ -104,14 +106,17 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failure> {
+/// `can_ask`: there is a port, and so an operator's API.
+fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Result<App, Failure> {
     let store: Arc<dyn Store> = Arc::new(Sled::open(&data.store())?);
     let base_url = config.base_url(address);
     let grants = Arc::new(Grants::at(data.grants()));
     let policies = Policies::open(config.policy.as_deref(), Arc::clone(&grants))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let audit = Audit::open(&data.audit()).map_err(|error| Failure::Server(error.to_string()))?;
-    let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit)?);
+    let approvals = Approvals::open(&store, &data.approvals_key(), webhook(config)?, can_ask)
+        .map_err(|error| Failure::Server(chain(&error)))?;
+    let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit, Arc::new(approvals))?);
     gate.start();
     let settings = config.settings();
     let sandbox_config =
@@ -122,6 +127,15 @@ fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failu
     let keep = Keep::new(store, Files::new(data.files()));
     let executor = Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), settings)?;
     Ok(App { executor, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
+}
+
+fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {
+    let (Some(url), Some(source)) = (&config.approvals.webhook, &config.approvals.webhook_secret) else {
+        return Ok(None);
+    };
+    let secret = source.read().map_err(|why| Failure::Usage(format!("`approvals.webhook_secret` is wrong: {why}")))?;
+    let webhook = Webhook::new(url.clone(), secret).map_err(|error| Failure::Server(chain(&error)))?;
+    Ok(Some(webhook))
 }
 
 /// The servers of mcp.json and those that clients have added, all of them connecting.
@@ -158,11 +172,12 @@ fn upstreams(config: &Config, data: &Data, base_url: &str) -> Result<(Upstreams,
     Ok((upstreams, Arc::new(remotes)))
 }
 
-fn guard(config: &Config, app: &App, address: SocketAddr) -> Guard {
+fn guard(config: &Config, app: &App, operator: Operator, address: SocketAddr) -> Guard {
     let public = config.public_url.as_ref().and_then(|url| url::Url::parse(url).ok());
     let public = public.and_then(|url| url.host_str().map(str::to_owned));
     Guard {
         grants: Arc::clone(&app.grants),
+        operator,
         auth: config.auth,
         is_loopback: address.ip().is_loopback(),
         hosts: Hosts(config.allowed_hosts.iter().cloned().chain(public).collect()),

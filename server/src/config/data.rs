@@ -46,6 +46,15 @@ impl Data {
         self.0.join("pins.json")
     }
 
+    /// The key that approvals are bound with.
+    pub(crate) fn approvals_key(&self) -> PathBuf {
+        self.0.join("approvals.key")
+    }
+
+    pub(crate) fn operator_token(&self) -> PathBuf {
+        self.0.join("operator.token")
+    }
+
     pub(crate) fn grants(&self) -> PathBuf {
         self.0.join("grants.json")
     }

@@ -1,8 +1,10 @@
 //! `exuvia.toml`: one struct, unknown fields refused, checked whole before a port is bound.
 
 mod data;
+mod source;
 
 pub(crate) use data::{Data, write_atomically};
+use source::Source;
 
 use crate::executions;
 use bytesize::ByteSize;
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) executions: Executions,
     pub(crate) upstream: Upstream,
     pub(crate) retention: Retention,
+    pub(crate) approvals: Approvals,
 }
 
 /// Who may use the server.
@@ -90,6 +93,15 @@ pub(crate) struct Retention {
     pub(crate) count: usize,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Approvals {
+    /// Is told of each new request.
+    pub(crate) webhook: Option<url::Url>,
+    /// What its requests are signed with: `env:NAME` or `file:PATH`.
+    pub(crate) webhook_secret: Option<Source>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -104,6 +116,7 @@ impl Default for Config {
             executions: Executions::default(),
             upstream: Upstream::default(),
             retention: Retention::default(),
+            approvals: Approvals::default(),
         }
     }
 }
@@ -177,6 +190,17 @@ impl Config {
         {
             return wrong("public_url", "give a whole URL, as in `https://exuvia.example.org`");
         }
+        if let Some(url) = &self.approvals.webhook {
+            if !is_private(url) {
+                return wrong(
+                    "approvals.webhook",
+                    "what it is told is for the operator alone: give an `https://` address",
+                );
+            }
+            if self.approvals.webhook_secret.is_none() {
+                return wrong("approvals.webhook_secret", "its requests are signed: give `env:NAME` or `file:PATH`");
+            }
+        }
         Ok(())
     }
 
@@ -206,6 +230,17 @@ impl Config {
             None => format!("http://{bound}"),
         }
     }
+}
+
+/// Whether nobody on the way can read what is sent there.
+fn is_private(url: &url::Url) -> bool {
+    let is_loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }
 
 /// Durations as people write them: `30s`, `7 days`.
@@ -249,6 +284,23 @@ mod tests {
         let error = read("listen = \"0.0.0.0:8787\"\nauth = \"none\"").unwrap_err();
         assert!(error.starts_with("`auth` is wrong: `none` lets everybody on the network run code"), "{error}");
         assert!(read("listen = \"0.0.0.0:8787\"\nauth = \"api-keys\"").is_ok());
+    }
+
+    #[test]
+    fn a_webhook_is_private_and_signed() {
+        let with = |url: &str| read(&format!("[approvals]\nwebhook = \"{url}\"\nwebhook_secret = \"env:X\""));
+        for url in ["https://hooks.example.org/a", "http://127.0.0.1:9/a", "http://[::1]/", "http://localhost/"] {
+            assert!(with(url).is_ok(), "{url}");
+        }
+        let error = with("http://hooks.example.org/a").unwrap_err();
+        assert!(
+            error.starts_with("`approvals.webhook` is wrong: what it is told is for the operator alone"),
+            "{error}"
+        );
+        let error = read("[approvals]\nwebhook = \"https://hooks.example.org\"").unwrap_err();
+        assert!(error.starts_with("`approvals.webhook_secret` is wrong: its requests are signed"), "{error}");
+        let error = read("[approvals]\nwebhook_secret = \"hunter2\"").unwrap_err();
+        assert!(error.contains("write `env:NAME` or `file:PATH`") && !error.contains("hunter2\","), "{error}");
     }
 
     #[test]

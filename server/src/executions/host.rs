@@ -1,6 +1,5 @@
 //! A run's way to the world: its clocks, its output, its calls.
 
-use super::live::Live;
 use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
 use crate::gate::{Asker, Gate};
@@ -8,12 +7,11 @@ use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream};
 use serde_json::value::RawValue;
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(super) struct Reaching {
-    pub(super) live: Arc<Live>,
     pub(super) caller: Caller,
     pub(super) tools: Arc<dyn Tools>,
     pub(super) gate: Arc<Gate>,
@@ -31,7 +29,7 @@ impl Host for Reaching {
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
-        self.live.print(stream, bytes);
+        self.caller.live.print(stream, bytes);
     }
 
     fn start(&mut self, effect: Effect) -> Pending {
@@ -39,6 +37,10 @@ impl Host for Reaching {
             Effect::Sleep(_) => self.clocks.start(effect),
             Effect::Request(message) => self.ask(&message),
         }
+    }
+
+    fn uncounted(&self) -> Duration {
+        self.caller.live.waited()
     }
 }
 
@@ -51,7 +53,7 @@ impl Reaching {
                     return self.too_many(name);
                 }
                 let called = self.tools.call(&self.caller, name.clone(), positional, args);
-                let live = Arc::clone(&self.live);
+                let live = Arc::clone(&self.caller.live);
                 let task = self.server.spawn(async move {
                     let began = Instant::now();
                     let answer = called.await;
@@ -77,10 +79,10 @@ impl Reaching {
 
 impl Reaching {
     fn too_many(&self, tool: String) -> Pending {
-        let asker = Asker { grant: &self.caller.grant, parent: Some(self.caller.execution) };
+        let asker = Asker::program(&self.caller.live);
         let reason = "This execution has made as many tool calls as the policy allows.";
         let answer = Answer::Denied(self.gate.capped(asker, &tool, "tool_calls", reason));
-        self.live.called(seen(tool, Instant::now(), &answer));
+        self.caller.live.called(seen(tool, Instant::now(), &answer));
         Box::pin(ready(answer.to_message()))
     }
 }

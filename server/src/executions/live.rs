@@ -3,9 +3,11 @@
 use super::id::Id;
 use super::record::{Given, Record, ToolCall, now};
 use super::state::{Event, IllegalEvent, State};
+use super::waits::{Waiting, Waits};
+use crate::approvals;
 use exuvia_runtime::{Kept, Stream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,7 @@ struct Inner {
     tool_calls: Vec<ToolCall>,
     calls: u64,
     given: Option<Arc<Given>>,
+    waits: Waits,
 }
 
 /// How far a client has read of either stream, in bytes.
@@ -60,6 +63,16 @@ pub(crate) struct Printed {
     pub(crate) next: Cursor,
 }
 
+impl Inner {
+    /// What cannot happen to an execution that is over does not.
+    fn happens(&mut self, event: Event) {
+        if let Ok(state) = self.record.state.apply(event) {
+            self.record.state = state;
+            tracing::info!(execution = %self.record.id, %state, "changed");
+        }
+    }
+}
+
 impl Live {
     /// `output`: bytes kept of each stream.
     pub(crate) fn new(record: Record, output: usize) -> Self {
@@ -74,6 +87,7 @@ impl Live {
                 tool_calls: Vec::new(),
                 calls: 0,
                 given: None,
+                waits: Waits::default(),
             }),
             changes: watch::Sender::new(0),
         }
@@ -102,7 +116,7 @@ impl Live {
         match event {
             Event::Started => record.started = Some(now()),
             Event::Ended(_) => record.ended = Some(now()),
-            Event::Restarted => {}
+            Event::Restarted | Event::Asked | Event::Answered => {}
         }
         Ok(record)
     }
@@ -114,6 +128,47 @@ impl Live {
         inner.given = given;
         drop(inner);
         self.changed();
+    }
+
+    /// One of its calls waits for a person, for as long as what is given here is held. This state is of the process
+    /// alone: what the store has of it is the approval, and it reads as running.
+    pub(crate) fn asks(self: &Arc<Self>, id: approvals::Id) -> Waiting {
+        let mut inner = self.lock();
+        if inner.waits.begin(id, Instant::now()) {
+            inner.happens(Event::Asked);
+        }
+        drop(inner);
+        self.changed();
+        Waiting { live: Arc::clone(self), id }
+    }
+
+    pub(super) fn answered(&self, id: approvals::Id) {
+        let mut inner = self.lock();
+        if inner.waits.end(id, Instant::now()) {
+            inner.happens(Event::Answered);
+        }
+        drop(inner);
+        self.changed();
+    }
+
+    /// How long it has waited for people.
+    pub(crate) fn waited(&self) -> Duration {
+        self.lock().waits.total(Instant::now())
+    }
+
+    /// The approvals that it waits for.
+    pub(crate) fn asked(&self) -> Vec<approvals::Id> {
+        self.lock().waits.asked().to_vec()
+    }
+
+    /// Waits until one of its calls waits for a person.
+    pub(crate) async fn waits(&self) {
+        let mut changes = self.watch();
+        while self.state() != State::WaitingApproval {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     pub(crate) fn given(&self) -> Option<Arc<Given>> {

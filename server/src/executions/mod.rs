@@ -17,6 +17,7 @@ mod run;
 mod state;
 mod tools;
 mod view;
+mod waits;
 
 pub(crate) use id::Id;
 use keep::Finished;
@@ -212,7 +213,7 @@ impl Executor {
         for live in &all {
             live.cancel.cancel();
         }
-        for live in running() {
+        for live in all.iter().filter(|live| matches!(live.state(), State::Running | State::WaitingApproval)) {
             live.ended_within(grace.max(Duration::from_secs(1))).await;
         }
         prune::write(&self.0).await;
@@ -251,7 +252,7 @@ impl Inner {
         let most = granted.caps().concurrent;
         self.places.take_within(granted.grant(), most).ok_or_else(|| {
             let reason = "As many executions as the policy allows at a time are under way; wait for one to end.";
-            let asker = Asker { grant: granted.grant(), parent: None };
+            let asker = Asker::client(granted.grant());
             Refused::Denied(self.gate.capped(asker, granted.tool(), "concurrent", reason))
         })
     }

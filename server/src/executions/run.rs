@@ -76,8 +76,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given,
     // What is kept of the output is in `live`.
     let limits = Limits { wall, cpu: lowered(wall, caps.cpu_s), output: 0, ..inner.limits(&caps) };
     let host = Reaching {
-        live: Arc::clone(live),
-        caller: Caller { grant: live.grant().to_owned(), execution: live.id(), reach: request.reach.clone() },
+        caller: Caller { live: Arc::clone(live), reach: request.reach.clone() },
         tools: Arc::clone(&inner.tools),
         gate: Arc::clone(&inner.gate),
         most_calls: caps.tool_calls,

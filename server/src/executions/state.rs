@@ -11,6 +11,8 @@ pub(crate) enum State {
     #[serde(rename = "pending")]
     Queued,
     Running,
+    /// At least one of its calls waits for a person. Its other calls, and the program itself, may go on.
+    WaitingApproval,
     /// The program ran to its end.
     Completed,
     /// The program raised, a limit other than time stopped it, or the server could not go on with it.
@@ -21,8 +23,15 @@ pub(crate) enum State {
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::TimedOut];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::WaitingApproval,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::TimedOut,
+    ];
 
     /// Whether nothing more can happen to it.
     pub(crate) fn is_final(self) -> bool {
@@ -33,6 +42,7 @@ impl State {
         match self {
             Self::Queued => "pending",
             Self::Running => "running",
+            Self::WaitingApproval => "waiting_approval",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -50,8 +60,10 @@ impl State {
             (Self::Queued, Event::Started) => Ok(Self::Running),
             // Nothing of it has happened yet, so a new process may begin with it.
             (Self::Queued, Event::Restarted) => Ok(Self::Queued),
-            (Self::Running, Event::Restarted) => Ok(Self::Failed),
-            (Self::Queued | Self::Running, Event::Ended(ending)) => Ok(match ending {
+            (Self::Running, Event::Asked) => Ok(Self::WaitingApproval),
+            (Self::WaitingApproval, Event::Answered) => Ok(Self::Running),
+            (Self::Running | Self::WaitingApproval, Event::Restarted) => Ok(Self::Failed),
+            (Self::Queued | Self::Running | Self::WaitingApproval, Event::Ended(ending)) => Ok(match ending {
                 Ending::Finished => Self::Completed,
                 Ending::Failed => Self::Failed,
                 Ending::Cancelled => Self::Cancelled,
@@ -73,6 +85,10 @@ impl fmt::Display for State {
 pub(crate) enum Event {
     /// Its turn has come.
     Started,
+    /// A call of its program is the first to wait for a person.
+    Asked,
+    /// None waits any more.
+    Answered,
     Ended(Ending),
     /// The process that held it is gone, and a new one has found its record.
     Restarted,
@@ -98,8 +114,10 @@ pub(crate) struct IllegalEvent {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 6] = [
+    const EVENTS: [Event; 8] = [
         Event::Started,
+        Event::Asked,
+        Event::Answered,
         Event::Restarted,
         Event::Ended(Ending::Finished),
         Event::Ended(Ending::Failed),
@@ -120,7 +138,18 @@ mod tests {
     fn what_had_begun_when_the_process_died_is_not_begun_again() {
         assert_eq!(State::Queued.apply(Event::Restarted), Ok(State::Queued));
         assert_eq!(State::Running.apply(Event::Restarted), Ok(State::Failed));
+        assert_eq!(State::WaitingApproval.apply(Event::Restarted), Ok(State::Failed));
         assert!(State::Running.apply(Event::Started).is_err());
+    }
+
+    #[test]
+    fn what_waits_for_a_person_goes_on_or_ends() {
+        assert_eq!(State::Running.apply(Event::Asked), Ok(State::WaitingApproval));
+        assert_eq!(State::WaitingApproval.apply(Event::Answered), Ok(State::Running));
+        assert_eq!(State::WaitingApproval.apply(Event::Ended(Ending::Cancelled)), Ok(State::Cancelled));
+        assert!(State::WaitingApproval.apply(Event::Asked).is_err());
+        assert!(State::Queued.apply(Event::Asked).is_err());
+        assert!(State::Running.apply(Event::Answered).is_err());
     }
 
     #[test]

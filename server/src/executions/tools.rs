@@ -1,17 +1,18 @@
 //! What a script may ask of the world: calls of tools. The runtime carries the messages, `calls` does them.
 
-use super::id::Id;
+use super::live::Live;
 use super::request::Reach;
 use crate::gate::Denied;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// On whose behalf a tool is called.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Caller {
-    pub(crate) grant: String,
-    pub(crate) execution: Id,
+    /// The execution whose program calls.
+    pub(crate) live: Arc<Live>,
     pub(crate) reach: Reach,
 }
 

@@ -3,6 +3,7 @@
 use super::live::{Cursor, Live, Printed};
 use super::record::{Failure, Given, Numbers, Record, ToolCall};
 use super::{Executor, Id, State};
+use crate::approvals;
 use crate::store;
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -56,6 +57,9 @@ pub(crate) struct Status {
     pub(crate) error: Option<Failure>,
     pub(crate) warnings: Vec<String>,
     pub(crate) tool_calls: Vec<ToolCall>,
+    /// What a person has to approve before its calls go on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) approvals: Vec<approvals::Id>,
     pub(crate) artifacts: [(); 0],
     pub(crate) usage: Usage,
     pub(crate) truncated: bool,
@@ -74,7 +78,7 @@ impl Status {
     pub(crate) fn of_live(live: &Live, since: Cursor) -> Self {
         match live.given() {
             Some(given) => Self::ended(live.record(), &given, since, || live.printed(since)),
-            None => Self::under_way(live.record(), live.printed(since)),
+            None => Self { approvals: live.asked(), ..Self::under_way(live.record(), live.printed(since)) },
         }
     }
 
@@ -99,6 +103,7 @@ impl Status {
             error: given.error.clone(),
             warnings,
             tool_calls: given.tool_calls.clone(),
+            approvals: Vec::new(),
             artifacts: [],
             usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: 0 },
             truncated: given.truncated,

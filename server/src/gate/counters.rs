@@ -107,6 +107,64 @@ mod tests {
     use crate::store::Sled;
     use exuvia_policies::{Arguments, Call, Grant, Policy};
 
+    const DATAGEN: &str = include_str!("../../../policies/documents/executeCode.json");
+
+    fn opened(folder: &std::path::Path, at: Timestamp) -> MemoryCounters {
+        let store: Arc<dyn Store> = Arc::new(Sled::open(folder).unwrap());
+        open(&store, at).unwrap().0
+    }
+
+    /// DataGen's own policy, and a clock that is told.
+    #[test]
+    fn the_eleventh_in_a_minute_is_denied_and_the_next_minute_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Policy::parse(DATAGEN).unwrap();
+        let arguments = Arguments::new(serde_json::json!({"script": "1"})).unwrap();
+        let (one, other) = (Grant::new("one"), Grant::new("other"));
+        let counters = opened(folder.path(), Timestamp::from_secs(600));
+        let decide = |grant, secs| {
+            let call = Call { grant, tool: "executeCode", arguments: &arguments, definition: None };
+            policy.decide(&call, Timestamp::from_secs(secs), &counters).map(drop).map_err(|refusal| {
+                let denial = refusal.denial().unwrap();
+                (denial.rule().to_owned(), denial.retry_after_s(), denial.text().starts_with("[POLICY DENIED] "))
+            })
+        };
+        for _ in 0..10 {
+            assert_eq!(decide(&one, 615), Ok(()));
+        }
+        let denied = Err(("/tools/executeCode/limits/executecode_rate".to_owned(), Some(45), true));
+        assert_eq!(decide(&one, 615), denied);
+        assert_eq!(decide(&other, 615), Ok(()));
+        assert_eq!(decide(&one, 660), Ok(()));
+    }
+
+    /// Half of the threads read their clock just before the window's end, half just after it, and then the process ends.
+    #[test]
+    fn at_the_windows_edge_exactly_max_pass_also_across_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Policy::parse(DATAGEN).unwrap();
+        let arguments = Arguments::new(serde_json::json!({"script": "1"})).unwrap();
+        let grant = Grant::new("one");
+        let passed = |counters: &MemoryCounters| {
+            let of = |at: Timestamp| {
+                let call = Call { grant: &grant, tool: "executeCode", arguments: &arguments, definition: None };
+                policy.decide(&call, at, counters).is_ok()
+            };
+            let edge = [Timestamp::from_millis(659_999), Timestamp::from_millis(660_000)];
+            let count = |passed: Vec<(usize, bool)>, side| passed.iter().filter(|one| **one == (side, true)).count();
+            std::thread::scope(|scope| {
+                let of = &of;
+                let side = |number: usize| number % 2;
+                let threads: Vec<_> =
+                    (0..64).map(|number| scope.spawn(move || (side(number), of(edge[side(number)])))).collect();
+                let passed: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+                (count(passed.clone(), 0), count(passed, 1))
+            })
+        };
+        assert_eq!(passed(&opened(folder.path(), Timestamp::from_millis(659_999))), (10, 10));
+        assert_eq!(passed(&opened(folder.path(), Timestamp::from_millis(660_000))), (0, 0));
+    }
+
     #[test]
     fn counts_go_on_after_a_restart_and_old_ones_are_removed() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! What a caller is told of a call that does not happen.
 
+use crate::approvals;
 use serde_json::{Value, json};
 
 /// A denied call: the rule, and a sentence.
@@ -12,15 +13,17 @@ pub(crate) struct Denied {
     pub(crate) retry_after_s: Option<u64>,
     /// The caller must not learn that there is such a tool.
     pub(crate) is_hidden: bool,
+    /// What a person is asked, or has said, about it.
+    pub(crate) approval: Option<approvals::Id>,
 }
 
 impl Denied {
     pub(crate) fn new(rule: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { rule: rule.into(), reason: reason.into(), retry_after_s: None, is_hidden: false }
+        Self { rule: rule.into(), reason: reason.into(), retry_after_s: None, is_hidden: false, approval: None }
     }
 
-    pub(super) fn needs_approval(rule: &str, reason: &str) -> Self {
-        Self::new(rule, format!("This call needs a person's approval, and there is nobody to ask: {reason}."))
+    pub(super) fn unwritten() -> Self {
+        Self::new("(audit)", "The audit log cannot be written, so nothing is allowed.")
     }
 
     /// `[POLICY DENIED]` and the reason, as `PolicyLayer` writes it.
@@ -29,7 +32,11 @@ impl Denied {
     }
 
     pub(crate) fn data(&self) -> Value {
-        json!({ "rule": self.rule, "reason": self.reason, "retry_after_s": self.retry_after_s })
+        let mut data = json!({ "rule": self.rule, "reason": self.reason, "retry_after_s": self.retry_after_s });
+        if let (Some(fields), Some(approval)) = (data.as_object_mut(), self.approval) {
+            fields.insert("approval".into(), approval.to_string().into());
+        }
+        data
     }
 }
 
@@ -40,6 +47,7 @@ impl From<&exuvia_policies::Denial> for Denied {
             reason: denial.reason().into(),
             retry_after_s: denial.retry_after_s(),
             is_hidden: denial.is_hidden(),
+            approval: None,
         }
     }
 }

@@ -2,8 +2,9 @@
 //! grant that it is made for. What it gives is spent where the effect happens.
 //!
 //! `policies` finds the policy of a grant, `watched` reads its file, `counters` keeps what was counted, `pins` knows what
-//! tools were when they were first seen, `denied` is what a caller is told.
+//! tools were when they were first seen, `asking` has people approve calls, `denied` is what a caller is told.
 
+mod asking;
 mod counters;
 mod denied;
 mod pins;
@@ -15,13 +16,15 @@ pub(crate) use pins::{Pins, PinsError};
 pub(crate) use policies::Policies;
 pub(crate) use watched::read;
 
+use crate::approvals::{self, Approvals};
 use crate::audit::{Audit, Decided, Decision};
-use crate::executions::Id;
+use crate::executions::{Id, Live};
 use crate::store::{self, Store};
 use crate::upstream::Tool;
 use counters::Flush;
 use exuvia_policies::{
-    Arguments, Call, Caps, Digest, Effect, Grant, MemoryCounters, Mode, Outcome, Permit, Receipt, Refusal, Timestamp,
+    Arguments, Call, Caps, Digest, Effect, Grant, MemoryCounters, Mode, Outcome, Permit, Policy, Receipt, Refusal,
+    Timestamp,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -34,15 +37,30 @@ pub(crate) struct Gate {
     flush: Arc<Flush>,
     pins: Pins,
     audit: Audit,
+    approvals: Arc<Approvals>,
 }
 
 /// Who asks: a client, or a program that runs for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
     /// The label of the client's grant.
     pub(crate) grant: &'a str,
     /// The execution whose program asks.
     pub(crate) parent: Option<Id>,
+    /// The same, while it runs: it can wait for a person.
+    live: Option<&'a Arc<Live>>,
+}
+
+impl<'a> Asker<'a> {
+    /// A client, for itself.
+    pub(crate) fn client(grant: &'a str) -> Self {
+        Self { grant, parent: None, live: None }
+    }
+
+    /// A program that runs.
+    pub(crate) fn program(live: &'a Arc<Live>) -> Self {
+        Self { grant: live.grant(), parent: Some(live.id()), live: Some(live) }
+    }
 }
 
 /// Why a call does not happen.
@@ -95,6 +113,29 @@ impl Granted {
     }
 }
 
+/// A call that is being decided: its arguments are checked.
+struct Question<'a> {
+    asker: Asker<'a>,
+    tool: &'a str,
+    grant: Grant,
+    given: Map<String, Value>,
+    arguments: Arguments,
+    definition: Option<&'a Digest>,
+    began: Instant,
+}
+
+impl Question<'_> {
+    fn call(&self) -> Call<'_> {
+        Call { grant: &self.grant, tool: self.tool, arguments: &self.arguments, definition: self.definition }
+    }
+
+    /// What the audit has of it, whatever is decided.
+    fn line(&self) -> Decided<'_> {
+        let of = Decided::of(self.asker, self.tool);
+        Decided { arguments: Some(&self.arguments), took: self.began.elapsed(), ..of }
+    }
+}
+
 impl Gate {
     /// A gate that goes on with what an earlier process has counted.
     pub(crate) fn open(
@@ -102,52 +143,71 @@ impl Gate {
         store: &Arc<dyn Store>,
         pins: Pins,
         audit: Audit,
+        approvals: Arc<Approvals>,
     ) -> Result<Self, store::Error> {
         let (counters, flush) = counters::open(store, now())?;
-        Ok(Self { policies, counters, flush, pins, audit })
+        Ok(Self { policies, counters, flush, pins, audit, approvals })
     }
 
     /// Makes what was counted durable, and forgets what is over, for as long as the gate lives.
     pub(crate) fn start(self: &Arc<Self>) {
+        self.approvals.start();
         tokio::spawn(counters::keep(Arc::downgrade(self)));
     }
 
     /// Decides one call of `tool`. `read` gives its arguments, checked; it is not asked when the tool may not be called
-    /// at all, as what is wrong with them would tell of a tool that is hidden.
-    pub(crate) fn decide<'a>(
+    /// at all, as what is wrong with them would tell of a tool that is hidden. A program's call that a person has to
+    /// approve waits for that here.
+    pub(crate) async fn decide<'a>(
         &self,
-        asker: Asker<'_>,
-        tool: &str,
-        read: impl FnOnce() -> Result<Asked<'a>, Stop>,
+        asker: Asker<'a>,
+        tool: &'a str,
+        read: impl FnOnce() -> Result<Asked<'a>, Stop> + Send,
     ) -> Result<Granted, Stop> {
-        let began = Instant::now();
         let policy = self.policies.of(asker.grant);
-        let admitted = match &policy {
-            Some(policy) => policy.admits(tool),
-            None => Err(exuvia_policies::Denial::no_policy()),
-        };
+        let question = self.question(policy.as_ref(), asker, tool, read)?;
+        match self.ruled(policy.as_ref(), &question, None) {
+            Ok(permit) => self.granted(question, permit, None),
+            Err(Refusal::Denied(denial)) => {
+                let denied = self.policies.explained(asker.grant, &denial);
+                Err(self.refused(&question, denied))
+            }
+            Err(Refusal::NeedsApproval(demand)) => self.with_approval(question, *demand).await,
+        }
+    }
+
+    fn question<'a>(
+        &self,
+        policy: Option<&Policy>,
+        asker: Asker<'a>,
+        tool: &'a str,
+        read: impl FnOnce() -> Result<Asked<'a>, Stop>,
+    ) -> Result<Question<'a>, Stop> {
+        let began = Instant::now();
+        let admitted = policy.ok_or_else(exuvia_policies::Denial::no_policy).and_then(|policy| policy.admits(tool));
         if let Err(denial) = admitted {
             let denied = self.policies.explained(asker.grant, &denial);
-            return Err(self.denied(asker, tool, None, denied, began));
+            return Err(self.denied(Decided { took: began.elapsed(), ..Decided::of(asker, tool) }, denied));
         }
-        let Asked { arguments: given, schema, definition } = read()?;
+        let Asked { arguments: given, schema, definition } =
+            read().inspect_err(|stop| self.misfit(asker, tool, stop))?;
         let value = Value::Object(given.clone());
         let arguments = match schema {
             Some(schema) => Arguments::with_defaults(value, schema),
             None => Arguments::new(value),
         };
-        let arguments = arguments.map_err(|error| Stop::Arguments(error.to_string()))?;
-        let grant = Grant::new(asker.grant);
-        let call = Call { grant: &grant, tool, arguments: &arguments, definition };
-        match exuvia_policies::decide(policy.as_ref(), &call, now(), &self.counters) {
-            Ok(permit) => self.granted(asker, Granted { permit, given }, began),
-            Err(refusal) => {
-                let denied = match &refusal {
-                    Refusal::Denied(denial) => self.policies.explained(asker.grant, denial),
-                    Refusal::NeedsApproval(demand) => Denied::needs_approval(demand.rule(), demand.reason()),
-                };
-                Err(self.denied(asker, tool, Some(&arguments), denied, began))
-            }
+        let arguments = arguments
+            .map_err(|error| Stop::Arguments(error.to_string()))
+            .inspect_err(|stop| self.misfit(asker, tool, stop))?;
+        Ok(Question { asker, tool, grant: Grant::new(asker.grant), given, arguments, definition, began })
+    }
+
+    /// Writes down an attempt whose arguments are not the tool's. What is wrong with them may have their values, so it is
+    /// not written.
+    fn misfit(&self, asker: Asker<'_>, tool: &str, stop: &Stop) {
+        if matches!(stop, Stop::Arguments(_)) {
+            let reason = "The arguments are not those that the tool takes.";
+            self.denied(Decided::of(asker, tool), Denied::new("(arguments)", reason));
         }
     }
 
@@ -166,6 +226,21 @@ impl Gate {
         }
     }
 
+    /// The call never left: what it took from the limits is given back.
+    pub(crate) fn unsent(&self, receipt: Receipt) {
+        if let Err(error) = receipt.refund(now(), &self.counters) {
+            tracing::error!(%error, "could not give back what a call had taken from its limits");
+        }
+    }
+
+    /// Refuses a call whose tool has changed while a person was asked about it.
+    pub(crate) fn changed(&self, asker: Asker<'_>, tool: &Tool) -> Denied {
+        let denied =
+            Denied::new("(pin)", "The definition of this tool has changed while the call waited for approval.");
+        self.denied(Decided::of(asker, &tool.alias), denied.clone());
+        denied
+    }
+
     /// Leaves a call to the tool to be decided, when the tool is what it was when it was first seen.
     pub(crate) fn pinned(&self, asker: Asker<'_>, tool: &Arc<Tool>) -> Result<(), Stop> {
         if self.known(std::iter::once(tool)) == [true] {
@@ -175,7 +250,7 @@ impl Gate {
             "The definition of this tool has changed since it was first seen: `exuvia mcp accept {}` shows how, and accepts it.",
             tool.alias
         );
-        Err(self.denied(asker, &tool.alias, None, Denied::new("(pin)", reason), Instant::now()))
+        Err(self.denied(Decided::of(asker, &tool.alias), Denied::new("(pin)", reason)))
     }
 
     /// Those of the tools that a grant is shown: neither hidden, nor changed since they were first seen, as what a
@@ -211,55 +286,47 @@ impl Gate {
     /// A refusal that is not about arguments: a cap that a run has reached.
     pub(crate) fn capped(&self, asker: Asker<'_>, tool: &str, cap: &str, reason: &str) -> Denied {
         let denied = Denied::new(format!("/x-sandbox/caps/{cap}"), reason);
-        match self.denied(asker, tool, None, denied.clone(), Instant::now()) {
+        match self.denied(Decided::of(asker, tool), denied.clone()) {
             Stop::Denied(denied) => denied,
             Stop::Arguments(_) => denied,
         }
     }
 
-    fn granted(&self, asker: Asker<'_>, granted: Granted, began: Instant) -> Result<Granted, Stop> {
-        let permit = &granted.permit;
+    fn granted(
+        &self,
+        question: Question<'_>,
+        permit: Permit,
+        approval: Option<approvals::Id>,
+    ) -> Result<Granted, Stop> {
         let (decision, rule, reason) = match permit.shadowed() {
             None => (Decision::Allow, permit.rule(), ""),
             Some(refusal) => {
                 (Decision::Shadow, refusal.rule(), refusal.denial().map_or("", exuvia_policies::Denial::reason))
             }
         };
-        let decided = Decided {
-            asker,
-            tool: permit.tool(),
-            policy: Some(permit.policy().digest()),
-            decision,
-            rule,
-            reason,
-            arguments: Some(permit.arguments()),
-            took: began.elapsed(),
-        };
-        if self.written(&decided) {
+        let policy = Some(permit.policy().digest());
+        let written = self.written(&Decided { policy, decision, rule, reason, approval, ..question.line() });
+        let granted = Granted { permit, given: question.given };
+        if written {
             return Ok(granted);
         }
         self.refund(granted);
-        Err(Stop::Denied(Denied::new("(audit)", "The audit log cannot be written, so nothing is allowed.")))
+        Err(Stop::Denied(Denied::unwritten()))
     }
 
-    fn denied(
-        &self,
-        asker: Asker<'_>,
-        tool: &str,
-        arguments: Option<&Arguments>,
-        denied: Denied,
-        began: Instant,
-    ) -> Stop {
-        let policy = self.policies.of(asker.grant);
+    fn refused(&self, question: &Question<'_>, denied: Denied) -> Stop {
+        self.denied(question.line(), denied)
+    }
+
+    /// Writes down a refusal, of which `line` has all that is not said by it.
+    fn denied(&self, line: Decided<'_>, denied: Denied) -> Stop {
+        let policy = self.policies.of(line.asker.grant);
         self.written(&Decided {
-            asker,
-            tool,
-            policy: policy.as_ref().map(exuvia_policies::Policy::digest),
-            decision: Decision::Deny,
+            policy: policy.as_ref().map(Policy::digest),
             rule: &denied.rule,
             reason: &denied.reason,
-            arguments,
-            took: began.elapsed(),
+            approval: denied.approval,
+            ..line
         });
         Stop::Denied(denied)
     }

@@ -9,6 +9,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// What every key begins with.
+const PREFIX: &str = "exv_";
+
 /// One labelled key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,7 +96,7 @@ impl Grants {
         if grants.iter().any(|grant| grant.label == label) {
             return Err(Error::Exists(label.into()));
         }
-        let (key, hash) = key::new().map_err(|_| Error::Random)?;
+        let (key, hash) = key::new(PREFIX).map_err(|_| Error::Random)?;
         let created = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         grants.push(Grant { label: label.into(), hash, created, policy: policy.map(Path::to_owned) });
         self.write(grants)?;
@@ -105,7 +108,7 @@ impl Grants {
         let mut grants = self.list()?;
         let grant = grants.iter_mut().find(|grant| grant.label == label);
         let grant = grant.ok_or_else(|| Error::Unknown(label.into()))?;
-        let (key, hash) = key::new().map_err(|_| Error::Random)?;
+        let (key, hash) = key::new(PREFIX).map_err(|_| Error::Random)?;
         grant.hash = hash;
         if let Some(policy) = policy {
             grant.policy = Some(policy.into());

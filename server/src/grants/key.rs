@@ -5,16 +5,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What every key begins with, so that a leaked one is recognised.
-const PREFIX: &str = "exv_";
 /// Random bytes of a key.
 const RANDOM: usize = 32;
 
-/// A new key, and its hash.
-pub(super) fn new() -> Result<(String, String), getrandom::Error> {
+/// A new key, and its hash. It begins with `prefix`, so that a leaked one is recognised.
+pub(super) fn new(prefix: &str) -> Result<(String, String), getrandom::Error> {
     let mut random = [0; RANDOM];
     getrandom::fill(&mut random)?;
-    let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+    let key = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random));
     let hash = hash(&key);
     Ok((key, hash))
 }
@@ -35,9 +33,9 @@ mod tests {
 
     #[test]
     fn every_key_is_another_and_fits_its_hash_alone() {
-        let (one, other) = (new().unwrap(), new().unwrap());
+        let (one, other) = (new("exv_").unwrap(), new("exv_").unwrap());
         assert_ne!(one.0, other.0);
-        assert!(one.0.len() > 40 && one.0.starts_with(PREFIX));
+        assert!(one.0.len() > 40 && one.0.starts_with("exv_"));
         assert!(is_same(&hash(&one.0), &one.1));
         assert!(!is_same(&hash(&one.0), &other.1));
     }

@@ -1,7 +1,7 @@
 //! Who may come in: the host they name, the page they come from, the key they have.
 
 use crate::config::Auth;
-use crate::grants::{Grants, Principal};
+use crate::grants::{Grants, Operator, Principal};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -14,9 +14,13 @@ use std::sync::Arc;
 /// Ways that need no key: whether the server lives, what it offers, and where browsers come back to.
 const OPEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/oauth/callback"];
 
+/// A status, and what to do.
+type Refusal = (StatusCode, String);
+
 /// What every request is held against.
 pub(crate) struct Guard {
     pub(crate) grants: Arc<Grants>,
+    pub(crate) operator: Operator,
     pub(crate) auth: Auth,
     /// Whether only this machine can reach the port.
     pub(crate) is_loopback: bool,
@@ -58,12 +62,49 @@ pub(crate) async fn admit(State(guard): State<Arc<Guard>>, mut request: Request,
     }
 }
 
+/// Lets the operator in, and nobody else.
+pub(crate) async fn admit_operator(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    match guard.check_operator(request.headers(), request.uri().host()) {
+        Ok(()) => next.run(request).await,
+        Err((status, why)) => refuse(status, &why),
+    }
+}
+
 pub(crate) fn refuse(status: StatusCode, why: &str) -> Response {
     (status, Json(serde_json::json!({ "error": why }))).into_response()
 }
 
 impl Guard {
-    fn check(&self, headers: &HeaderMap, named: Option<&str>, path: &str) -> Result<Principal, (StatusCode, String)> {
+    fn check(&self, headers: &HeaderMap, named: Option<&str>, path: &str) -> Result<Principal, Refusal> {
+        self.check_origin(headers, named)?;
+        if OPEN.contains(&path) {
+            return Ok(Principal::local());
+        }
+        self.principal(headers)
+    }
+
+    fn check_operator(&self, headers: &HeaderMap, named: Option<&str>) -> Result<(), Refusal> {
+        self.check_origin(headers, named)?;
+        let Some(given) = key(headers) else {
+            let why = "the operator's token is needed, as `Authorization: Bearer`: it is in `operator.token` of the data folder";
+            return Err((StatusCode::UNAUTHORIZED, why.into()));
+        };
+        match self.operator.is(given) {
+            Ok(true) => Ok(()),
+            Ok(false) if matches!(self.grants.find(given), Ok(Some(_))) => {
+                Err((StatusCode::FORBIDDEN, "a grant's key is not the operator's token: grants decide nothing".into()))
+            }
+            Ok(false) => Err((StatusCode::UNAUTHORIZED, "this is not the operator's token".into())),
+            Err(error) => {
+                tracing::error!(%error, "could not look at the operator's token");
+                let why = "the operator's token cannot be read; the server's log says more";
+                Err((StatusCode::INTERNAL_SERVER_ERROR, why.into()))
+            }
+        }
+    }
+
+    /// Looks at the name that a request is for, and at the page that it comes from.
+    fn check_origin(&self, headers: &HeaderMap, named: Option<&str>) -> Result<(), Refusal> {
         let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         let host = named.or_else(|| text(HOST)).unwrap_or_default();
         if !self.hosts.allows(host) {
@@ -78,13 +119,10 @@ impl Guard {
                 return Err((StatusCode::FORBIDDEN, why));
             }
         }
-        if OPEN.contains(&path) {
-            return Ok(Principal::local());
-        }
-        self.principal(headers)
+        Ok(())
     }
 
-    fn principal(&self, headers: &HeaderMap) -> Result<Principal, (StatusCode, String)> {
+    fn principal(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
         let failed = |error: crate::grants::Error| {
             tracing::error!(%error, "could not read the grants");
             (StatusCode::INTERNAL_SERVER_ERROR, "the grants cannot be read; the server's log says more".to_owned())
@@ -139,7 +177,8 @@ mod tests {
     fn guard(auth: Auth, is_loopback: bool, folder: &std::path::Path) -> Guard {
         let grants = Arc::new(Grants::at(folder.join("grants.json")));
         let hosts = Hosts(vec!["exuvia.example.org".into()]);
-        Guard { grants, auth, is_loopback, hosts, origins: vec!["https://app.example.org".into()] }
+        let operator = Operator::open(folder.join("operator.token")).unwrap();
+        Guard { grants, operator, auth, is_loopback, hosts, origins: vec!["https://app.example.org".into()] }
     }
 
     fn check(guard: &Guard, path: &str, headers: &[(&'static str, &str)]) -> Result<String, (u16, String)> {
@@ -194,6 +233,38 @@ mod tests {
         assert!(check(&guard, "/healthz", &[host]).is_ok());
         guard.grants.revoke("alice").unwrap();
         assert_eq!(check(&guard, "/mcp", &[host]).unwrap_err().0, 401, "the last key is gone, and the door is open");
+    }
+
+    #[test]
+    fn the_operator_has_a_token_that_no_grant_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = guard(Auth::Auto, true, folder.path());
+        let check = |headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            guard.check_operator(&map, None).map_err(|(status, _)| status.as_u16())
+        };
+        let host = ("host", "localhost");
+        let token = crate::grants::operator_token(&folder.path().join("operator.token")).unwrap();
+        let bearer = format!("Bearer {token}");
+        assert_eq!(check(&[host, ("authorization", &bearer)]), Ok(()));
+        // Also where everybody on the machine may come in: to ask is not to approve.
+        assert_eq!(check(&[host]), Err(401));
+        let key = guard.grants.create("alice", None).unwrap();
+        assert_eq!(check(&[host, ("x-api-key", &key)]), Err(403));
+        assert_eq!(check(&[host, ("authorization", &format!("Bearer {key}"))]), Err(403));
+        assert_eq!(check(&[host, ("authorization", "Bearer exo_wrong")]), Err(401));
+        assert_eq!(check(&[("host", "evil.example"), ("authorization", &bearer)]), Err(403));
+        assert_eq!(check(&[host, ("origin", "https://evil.example"), ("authorization", &bearer)]), Err(403));
+        assert_eq!(
+            guard
+                .principal(&[("x-api-key".parse().unwrap(), token.parse().unwrap())].into_iter().collect())
+                .unwrap_err()
+                .0,
+            401
+        );
     }
 
     #[test]

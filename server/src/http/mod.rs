@@ -19,11 +19,13 @@ pub(crate) const LARGEST_BODY: usize = 64 << 20;
 
 /// Serves until `stop`; requests under way are finished.
 pub(crate) async fn serve(listener: TcpListener, app: App, guard: Guard, stop: CancellationToken) -> io::Result<()> {
+    let guard = Arc::new(guard);
     let guarded = Router::new()
         .merge(rest::routes())
         .route_service("/mcp", mcp::service(app.clone(), stop.child_token()))
-        .layer(from_fn_with_state(Arc::new(guard), guard::admit));
-    let router = guarded.with_state(app).layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY));
+        .layer(from_fn_with_state(Arc::clone(&guard), guard::admit));
+    let of_operator = rest::operator_routes().layer(from_fn_with_state(guard, guard::admit_operator));
+    let router = guarded.merge(of_operator).with_state(app).layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY));
     // Small answers would otherwise wait for the acknowledgement of earlier ones.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);

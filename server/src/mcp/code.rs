@@ -4,7 +4,7 @@ use super::answer::{self, Answered, failed, structured};
 use super::arguments::{self, CodeArguments, Way, read};
 use super::progress;
 use crate::app::App;
-use crate::executions::{Cancelled, Cursor, Id, Refused, Request, State, Status, Wait};
+use crate::executions::{Cancelled, Cursor, Id, Live, Refused, Request, State, Status, Wait};
 use crate::gate::Granted;
 use rmcp::service::{RequestContext, RoleServer};
 use serde::Deserialize;
@@ -17,16 +17,28 @@ const LONGEST_WAIT: f64 = 60.0;
 const MOST_LISTED: usize = 100;
 const LISTED: usize = 20;
 
-/// Runs a script and waits for its end. When the client leaves, the script is stopped.
+/// Runs a script and waits for its end. When the client leaves, the script is stopped. When its time passes while it waits
+/// for a person, the client is told so, and it goes on.
 pub(super) async fn execute(app: &App, granted: Granted, context: &RequestContext<RoleServer>) -> Answered {
-    let read = |given| request(given, Way::Sync);
+    let most = app.gate.caps(granted.grant()).wall_s.map_or(Duration::MAX, Duration::from_secs);
+    let mut within = most;
+    let read = |given| {
+        let request = request(given, Way::Sync)?;
+        within = request.wall.unwrap_or(Duration::MAX).min(most);
+        Ok(request)
+    };
     let live = match app.executor.submit(granted, read, Wait::ForEnd).await {
         Ok(live) => live,
         Err(refused) => return not_accepted(refused),
     };
     let leaving = live.cancel.clone().drop_guard();
     tokio::select! {
+        biased;
         () = live.ended() => {}
+        () = waits_after(&live, within) => {
+            drop(leaving.disarm());
+            return waiting(app, &live).await;
+        }
         () = context.ct.cancelled() => live.cancel.cancel(),
         () = progress::report(&live, context) => {}
     }
@@ -34,6 +46,24 @@ pub(super) async fn execute(app: &App, granted: Granted, context: &RequestContex
     drop(leaving.disarm());
     let status = Status::of_live(&live, Cursor::default());
     if status.success == Some(true) { structured(&status) } else { failed(&status) }
+}
+
+/// Ends when the time has passed, as soon as the execution then waits for a person.
+async fn waits_after(live: &Live, time: Duration) {
+    tokio::time::sleep(time).await;
+    live.waits().await;
+}
+
+/// Where a script is that waits for a person, in the place of its end. From here on it is looked for by its id.
+async fn waiting(app: &App, live: &Live) -> Answered {
+    app.executor.keep().durable().await.map_err(|error| error.to_string())?;
+    let mut status = Status::of_live(live, Cursor::default());
+    status.warnings.push(format!(
+        "a person has to approve a call of this script, which goes on then: tell your user, and poll checkCodeExecStatus with \
+         execution_uuid `{}`",
+        live.id()
+    ));
+    structured(&status)
 }
 
 /// What the arguments of the tools that take code ask for.

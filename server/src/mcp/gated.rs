@@ -6,14 +6,15 @@ use crate::gate::{Asked, Asker, Granted, Stop};
 use serde_json::{Map, Value};
 
 /// Decides a client's call of one of this server's tools.
-pub(crate) fn decide(app: &App, grant: &str, tool: &str, arguments: Map<String, Value>) -> Result<Granted, Stop> {
-    app.gate.decide(Asker { grant, parent: None }, tool, || {
+pub(crate) async fn decide(app: &App, grant: &str, tool: &str, arguments: Map<String, Value>) -> Result<Granted, Stop> {
+    let decided = app.gate.decide(Asker::client(grant), tool, || {
         let arguments = match way(tool) {
             Some(way) => checked(arguments, way).map_err(Stop::Arguments)?,
             None => arguments,
         };
         Ok(Asked { arguments, schema: None, definition: None })
-    })
+    });
+    decided.await
 }
 
 fn way(tool: &str) -> Option<Way> {

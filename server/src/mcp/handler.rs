@@ -112,7 +112,7 @@ impl ServerHandler for Handler {
         if !tools::ALL.iter().any(|tool| tool.name == name) {
             return Err(unknown());
         }
-        match gated::decide(&self.app, grant, name, arguments) {
+        match gated::decide(&self.app, grant, name, arguments).await {
             Ok(granted) => Ok(self.granted(name, granted, &context).await.into()),
             Err(Stop::Denied(denied)) if denied.is_hidden => Err(unknown()),
             Err(Stop::Denied(denied)) => Ok(answer::denied(&denied).into()),

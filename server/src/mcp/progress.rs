@@ -26,6 +26,7 @@ pub(super) async fn report(live: &Live, context: &RequestContext<RoleServer>) {
 fn phase(live: &Live) -> String {
     match live.state() {
         State::Queued => "waiting for its turn".into(),
+        State::WaitingApproval => "waiting for a person to approve a call".into(),
         state => live.last_line().unwrap_or_else(|| state.to_string()),
     }
 }

@@ -214,6 +214,11 @@ pub(super) fn execution() -> Value {
             }] },
             "warnings": { "type": "array", "items": { "type": "string" } },
             "tool_calls": { "type": "array", "items": { "type": "object" } },
+            "approvals": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "What a person has to approve before the calls that wait go on.",
+            },
             "artifacts": { "type": "array", "items": { "type": "object" } },
             "usage": { "type": "object" },
             "truncated": { "type": "boolean", "description": "Whether some of the output was cut." },

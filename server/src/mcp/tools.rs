@@ -39,7 +39,7 @@ Afterwards call checkCodeExecStatus with the execution_uuid and wait_seconds (up
 cancelled or timed_out. The id is yours alone, and the result is kept for days.";
 
 const STATUS: &str = "\
-Where an execution is and what it gave: status (pending, running, completed, failed, cancelled, timed_out), its output so \
+Where an execution is and what it gave: status (pending, running, waiting_approval, completed, failed, cancelled, timed_out), its output so \
 far, and at the end result, output_vars and error. Give wait_seconds so that the answer comes when the execution ends or that \
 time has passed; do not poll in a tight loop. Give `since` (the `next` of the answer before) to get only what was printed \
 since then.";

@@ -9,7 +9,6 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
-use serde_json::json;
 
 pub(crate) enum Error {
     Plain(StatusCode, String),
@@ -34,9 +33,10 @@ impl IntoResponse for Error {
             // As if there were no such way.
             Self::Denied(denied) if denied.is_hidden => crate::http::refuse(StatusCode::NOT_FOUND, &denied.reason),
             Self::Denied(denied) => {
-                let Denied { rule, reason, retry_after_s, .. } = &denied;
-                let body =
-                    json!({ "error": denied.text(), "rule": rule, "reason": reason, "retry_after_s": retry_after_s });
+                let mut body = denied.data();
+                if let Some(fields) = body.as_object_mut() {
+                    fields.insert("error".into(), denied.text().into());
+                }
                 let Some(seconds) = denied.retry_after_s else {
                     return (StatusCode::FORBIDDEN, Json(body)).into_response();
                 };

@@ -34,7 +34,7 @@ pub(super) async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     let id = id(&uuid)?;
     let since = cursor(from.since.as_deref())?;
-    permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id }))?;
+    permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id })).await?;
     let first = match app.executor.find_live(&principal.grant, id) {
         Some(live) => Next::Follow(live, since),
         None => match app.executor.status(&principal.grant, id, Cursor::default())? {

@@ -23,7 +23,7 @@ pub(super) async fn submit(
     Extension(principal): Extension<Principal>,
     Body(arguments): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Status>), Error> {
-    let granted = decide(&app, &principal.grant, "asyncExecuteCode", arguments)?;
+    let granted = decide(&app, &principal.grant, "asyncExecuteCode", arguments).await?;
     let live = app.executor.submit(granted, |given| request(given, Way::Async), Wait::Not).await?;
     Ok((StatusCode::ACCEPTED, Json(Status::of_live(&live, Cursor::default()))))
 }
@@ -46,7 +46,7 @@ pub(super) async fn status(
     if !(0.0..=LONGEST_WAIT).contains(&looking.wait_seconds) {
         return Err(Error::wrong(format!("`wait_seconds`: give 0 to {LONGEST_WAIT} seconds")));
     }
-    permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id }))?;
+    permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id })).await?;
     if let Some(live) = app.executor.find_live(&principal.grant, id) {
         live.ended_within(Duration::from_secs_f64(looking.wait_seconds)).await;
         return Ok(Json(Status::of_live(&live, since)));
@@ -64,7 +64,7 @@ pub(super) async fn cancel(
     Path(uuid): Path<String>,
 ) -> Result<Json<Status>, Error> {
     let id = id(&uuid)?;
-    permit(&app, &principal, "cancelCodeExec", &json!({ "execution_uuid": id }))?;
+    permit(&app, &principal, "cancelCodeExec", &json!({ "execution_uuid": id })).await?;
     match app.executor.cancel(&principal.grant, id).await? {
         Cancelled::Now(live) => Ok(Json(Status::of_live(&live, Cursor::default()))),
         Cancelled::Over(state) => {
@@ -96,15 +96,15 @@ pub(super) async fn list(
     let before = listing.before.as_deref().map(id).transpose()?;
     let limit = listing.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
     let state = state.transpose().map_err(Error::wrong)?;
-    permit(&app, &principal, "listCodeExecs", &json!({ "limit": limit }))?;
+    permit(&app, &principal, "listCodeExecs", &json!({ "limit": limit })).await?;
     let executions = app.executor.list(&principal.grant, state, before, limit)?;
     Ok(Json(Listed { executions }))
 }
 
 /// Decides what the tool of MCP does too, and spends what is granted.
-pub(super) fn permit(app: &App, principal: &Principal, tool: &str, arguments: &Value) -> Result<(), Error> {
+pub(super) async fn permit(app: &App, principal: &Principal, tool: &str, arguments: &Value) -> Result<(), Error> {
     let arguments = arguments.as_object().cloned().unwrap_or_default();
-    let (_, receipt) = decide(app, &principal.grant, tool, arguments)?.spend_as_given();
+    let (_, receipt) = decide(app, &principal.grant, tool, arguments).await?.spend_as_given();
     app.gate.settle(receipt, true);
     Ok(())
 }

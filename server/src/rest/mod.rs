@@ -1,5 +1,6 @@
 //! The REST face of the server: executions, DataGen's tool call, and what machines ask of servers.
 
+mod approvals;
 mod error;
 mod events;
 mod executions;
@@ -11,7 +12,16 @@ use crate::app::App;
 use axum::Router;
 use axum::routing::{get, post};
 
-/// All ways but `/mcp`.
+/// What the operator alone may do.
+pub(crate) fn operator_routes() -> Router<App> {
+    Router::new()
+        .route("/operator/v1/approvals", get(approvals::list))
+        .route("/operator/v1/approvals/{id}", get(approvals::show))
+        .route("/operator/v1/approvals/{id}/approve", post(approvals::approve))
+        .route("/operator/v1/approvals/{id}/deny", post(approvals::deny))
+}
+
+/// All ways but `/mcp` and the operator's.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/healthz", get(health::healthz))

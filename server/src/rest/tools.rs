@@ -28,7 +28,7 @@ pub(super) async fn execute(
     let grant = principal.grant.as_str();
     let arguments = json!({ "tool_alias_name": call.tool_alias_name, "parameters": call.parameters });
     let arguments = arguments.as_object().cloned().unwrap_or_default();
-    let data = match decide(&app, grant, "executeTool", arguments) {
+    let data = match decide(&app, grant, "executeTool", arguments).await {
         Ok(granted) => {
             let (_, receipt) = granted.spend_as_given();
             let data = called(&app, grant, call).await;

@@ -34,11 +34,21 @@ pub(crate) enum Table {
     Unfinished = 5,
     /// Grant, tool, counter and window → how much of a limit is taken.
     Counters = 6,
+    /// Approval id → what a person is asked, and what they said.
+    Approvals = 7,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Store, Self::Executions, Self::Requests, Self::Results, Self::ByGrant, Self::Unfinished, Self::Counters];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Store,
+        Self::Executions,
+        Self::Requests,
+        Self::Results,
+        Self::ByGrant,
+        Self::Unfinished,
+        Self::Counters,
+        Self::Approvals,
+    ];
 }
 
 /// Changes that happen together or not at all.
@@ -70,6 +80,10 @@ pub(crate) trait Store: Send + Sync {
 
     /// Makes all changes of `batch`, or none. Visible at once, durable later.
     fn apply(&self, batch: Batch) -> Result<(), Error>;
+
+    /// Replaces the value `old` by `new`, or removes it; nothing happens when the value is another by now. Whether it
+    /// happened. Of several who swap the same value, one does.
+    fn swap(&self, table: Table, key: &[u8], old: &[u8], new: Option<&[u8]>) -> Result<bool, Error>;
 
     /// Waits until everything applied so far survives a power cut. Waits of many writers are one write to the disk.
     fn durable(&self) -> Durable<'_>;

@@ -137,6 +137,14 @@ impl Store for Sled {
         Ok(())
     }
 
+    fn swap(&self, table: Table, key: &[u8], old: &[u8], new: Option<&[u8]>) -> Result<bool, Error> {
+        let key = place(table, key);
+        // The same value under the same key is sealed alike.
+        let (old, new) = (seal::seal(&key, old), new.map(|new| seal::seal(&key, new)));
+        let swapped = self.database.compare_and_swap(&key, Some(old), new).map_err(self.failed())?;
+        Ok(swapped.is_ok())
+    }
+
     fn durable(&self) -> Durable<'_> {
         Box::pin(self.committer.durable())
     }
@@ -220,6 +228,25 @@ mod tests {
         assert_eq!(keys(&last(b"a", Some(b"a3"), 1)), [b"a2"]);
         assert_eq!(keys(&last(b"\xff", None, 9)), [b"\xff\xff"]);
         assert_eq!(keys(&store.first(Table::ByGrant, b"a2", 2).unwrap()), [&b"a3"[..], b"b1"]);
+    }
+
+    #[test]
+    fn a_value_is_swapped_once_however_many_try() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sled::open(folder.path()).unwrap();
+        let mut batch = Batch::default();
+        batch.put(Table::Approvals, b"one", b"given");
+        store.apply(batch).unwrap();
+        let swaps = std::thread::scope(|scope| {
+            let swap = || store.swap(Table::Approvals, b"one", b"given", Some(b"used")).unwrap();
+            let all: Vec<_> = (0..16).map(|_| scope.spawn(swap)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).filter(|swapped| *swapped).count()
+        });
+        assert_eq!(swaps, 1);
+        assert_eq!(store.get(Table::Approvals, b"one").unwrap().unwrap(), b"used");
+        assert!(store.swap(Table::Approvals, b"one", b"used", None).unwrap());
+        assert!(!store.swap(Table::Approvals, b"one", b"used", None).unwrap());
+        assert_eq!(store.get(Table::Approvals, b"one").unwrap(), None);
     }
 
     #[test]

@@ -68,6 +68,18 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
+    /// Whether the server has certainly not been asked.
+    pub(crate) fn never_left(&self) -> bool {
+        matches!(
+            self,
+            Self::Down { .. }
+                | Self::NeedsAuthorization { .. }
+                | Self::Unusable { .. }
+                | Self::Busy { .. }
+                | Self::Gone { .. }
+        )
+    }
+
     /// Whether the tool may have taken effect although there is no answer.
     #[cfg_attr(not(test), expect(dead_code, reason = "what repeats calls will ask it"))]
     pub(crate) fn in_doubt(&self) -> bool {

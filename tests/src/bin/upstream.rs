@@ -44,6 +44,9 @@ fn tools() -> Value {
     let number = json!({ "type": "integer" });
     // A server that says something else of a tool than it did before.
     let added = std::env::var("ADD_DESCRIPTION").unwrap_or("Adds two numbers.".into());
+    if std::env::var_os("SHOP").is_some() {
+        return shop();
+    }
     json!([
         tool("add", &added, &json!({ "a": number, "b": number }), &["a", "b"]),
         tool("echo-text", "Gives back a text.", &json!({ "text": { "type": "string" } }), &["text"]),
@@ -52,6 +55,21 @@ fn tools() -> Value {
         tool("big", "Answers so many bytes.", &json!({ "bytes": number }), &["bytes"]),
         tool("die", "Ends the server.", &json!({}), &[]),
         tool("babble", "Says what is no message.", &json!({}), &[]),
+    ])
+}
+
+/// Tools that say what they do: one reads, one writes, one destroys.
+fn shop() -> Value {
+    let hinted = |name: &str, hints: Value| {
+        let mut tool = tool(name, "Of the shop.", &json!({ "id": { "type": "integer" } }), &["id"]);
+        tool["annotations"] = hints;
+        tool
+    };
+    json!([
+        hinted("orders", json!({ "readOnlyHint": true })),
+        hinted("note", json!({ "readOnlyHint": false, "destructiveHint": false })),
+        hinted("refund", json!({ "readOnlyHint": false, "destructiveHint": true })),
+        hinted("delete_all", json!({ "destructiveHint": true })),
     ])
 }
 
@@ -70,6 +88,7 @@ fn call(params: &Value) -> Value {
             let sum = arguments["a"].as_i64().unwrap_or(0) + arguments["b"].as_i64().unwrap_or(0);
             json!({ "content": [{ "type": "text", "text": sum.to_string() }], "structuredContent": { "sum": sum } })
         }
+        "orders" | "note" | "refund" | "delete_all" => text(&json!({ "done": params["name"] }).to_string()),
         "echo-text" => text(arguments["text"].as_str().unwrap_or_default()),
         "slow" => {
             thread::sleep(Duration::from_millis(arguments["ms"].as_u64().unwrap_or(0)));

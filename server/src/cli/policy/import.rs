@@ -1,0 +1,55 @@
+//! `exuvia policy import`: a policy of others in our form.
+
+use super::super::print::{error, out};
+use super::super::{Failure, Status};
+use crate::config::write_atomically;
+use exuvia_policies::{Imported, Policy};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The policy; `-` for standard input
+    file: PathBuf,
+    /// Where to write it; `-` for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "policy.json")]
+    output: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let name = arguments.file.display();
+    let text = read(&arguments.file).map_err(|error| Failure::Usage(format!("could not read `{name}`: {error}")))?;
+    let Imported { policy, warnings } = Policy::import(text)
+        .map_err(|error| Failure::Usage(format!("the policy `{name}` cannot be taken in:\n{error}")))?;
+    for warning in &warnings {
+        error(&format!("exuvia: {warning}"));
+    }
+    let output = &arguments.output;
+    if output == Path::new("-") {
+        out(&policy.to_text());
+        return Ok(Status::Finished);
+    }
+    if !arguments.force && output.symlink_metadata().is_ok() {
+        return Err(Failure::Usage(format!("`{}` is there already: `--force` writes over it", output.display())));
+    }
+    write_atomically(output, (policy.to_text() + "\n").as_bytes())
+        .map_err(|source| Failure::Usage(format!("could not write `{}`: {source}", output.display())))?;
+    out(&format!("wrote `{}`, version {}", output.display(), policy.digest()));
+    Ok(Status::Finished)
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    // One byte more than may be: the reader then says that it is too large.
+    let most = u64::try_from(Policy::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().take(most).read_to_end(&mut text)?;
+    } else {
+        File::open(path)?.take(most).read_to_end(&mut text)?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,657 @@
+//! Calls that a person has to approve: in a real server, decided with the real command line. Each refusal stands beside
+//! the same call that passes once it is approved.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test file uses its part of the support")]
+
+mod support;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use support::server::Server;
+use support::{Ran, binary};
+use tempfile::TempDir;
+
+/// Keeps a test from hanging. No test waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server with the upstream server `Math`, whose `add` needs approval above 100.
+struct Place {
+    server: Server,
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self::with(&asking("15m"), &[])
+    }
+
+    fn with(policy: &Value, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path(), policy, arguments);
+        Self { server, folder }
+    }
+
+    fn change(&self, policy: &Value) {
+        fs::write(self.folder.path().join("policy.json"), policy.to_string()).unwrap();
+    }
+
+    /// `exuvia approvals`.
+    fn approvals(&self, arguments: &[&str]) -> Ran {
+        let at = ["--url", &self.server.url, "--data", self.server.data.to_str().unwrap()];
+        let mut command = Command::new(binary());
+        command.arg("approvals").args(arguments).args(at).env_remove("EXUVIA_OPERATOR_TOKEN");
+        command.output().unwrap().into()
+    }
+
+    /// What waits for approval now.
+    fn open(&self) -> Vec<Value> {
+        let ran = self.approvals(&["list", "--json"]);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        serde_json::from_str::<Value>(&ran.stdout).unwrap()["approvals"].as_array().unwrap().clone()
+    }
+
+    /// The ids of what waits, once it is so many.
+    fn asked(&self, count: usize) -> Vec<String> {
+        let ids = || self.open().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        eventually(|| Some(ids()).filter(|ids| ids.len() == count))
+    }
+
+    fn approve(&self, id: &str) -> Ran {
+        self.approvals(&["approve", id])
+    }
+
+    fn audit(&self, arguments: &[&str]) -> Vec<Value> {
+        let data = ["audit", "--data", self.server.data.to_str().unwrap(), "query"];
+        let output = Command::new(binary()).args([&data, arguments].concat()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn state(&self, uuid: &str) -> String {
+        let (_, status, _) = self.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
+        status["status"].as_str().unwrap().to_owned()
+    }
+
+    fn add(&self, a: u32) -> (bool, Value, String) {
+        self.server.tool("executeTool", json!({ "tool_alias_name": "mcp_Math_add", "parameters": { "a": a, "b": 2 } }))
+    }
+}
+
+fn start(folder: &Path, policy: &Value, arguments: &[&str]) -> Server {
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    fs::write(at("policy.json"), policy.to_string()).unwrap();
+    let servers = json!({ "mcpServers": { "Math": { "command": env!("CARGO_BIN_EXE_upstream-for-tests") } } });
+    fs::write(at("mcp.json"), servers.to_string()).unwrap();
+    let usual = ["--mcp-config", &at("mcp.json"), "--policy", &at("policy.json")];
+    let server = Server::start_in(folder, &[&usual, arguments].concat());
+    eventually(|| (server.get("/readyz").1["servers"][0]["status"] == "ready").then_some(()));
+    server
+}
+
+fn asking(timeout: &str) -> Value {
+    json!({ "version": "1", "default": "allow", "x-sandbox": { "approve_if": { "mcp_Math_add": [{
+        "conditions": [{ "path": "args.a", "op": "gt", "value": 100 }], "reason": "more than 100", "timeout": timeout,
+    }] } } })
+}
+
+/// Looks until there is something.
+fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "it never came");
+    }
+}
+
+const CAUGHT: &str = "
+try:
+    answer = mcp_Math_add(101, 2)['sum']
+except PolicyDenied as error:
+    answer = [error.rule, error.reason]
+answer
+";
+const RULE: &str = "/x-sandbox/approve_if/mcp_Math_add/args.a-gt";
+
+/// Seen to fail with a gate that goes on before the person has answered, and with `State::Asked` left out.
+#[test]
+fn a_program_waits_and_goes_on_when_it_is_approved() {
+    let place = Place::new();
+    let uuid = place.server.submit("print('before')\nmcp_Math_add(101, 2)['sum'], mcp_Math_add(1, 2)['sum']");
+    let id = place.asked(1).remove(0);
+    let (_, status, _) = place.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
+    assert_eq!(
+        (&status["status"], &status["success"], &status["stdout"], &status["approvals"]),
+        (&json!("waiting_approval"), &Value::Null, &json!("before\n"), &json!([id]))
+    );
+    let mut shown = Command::new(binary());
+    let shown: Ran = shown.args(["status", &uuid, "--url", &place.server.url]).output().unwrap().into();
+    assert_eq!(
+        shown.stderr,
+        format!("exuvia: waiting_approval\nexuvia: a call waits for approval: `exuvia approvals show {id}`\n")
+    );
+    let listed = place.server.tool("listCodeExecs", json!({ "status": "waiting_approval" })).1;
+    assert_eq!(listed["executions"][0]["execution_uuid"], *uuid);
+    let approved = place.approve(&id);
+    assert_eq!(approved.status, Some(0), "{}", approved.stderr);
+    assert!(approved.stdout.starts_with("Approved, once:\n\napproval   "), "{}", approved.stdout);
+    assert!(approved.stdout.ends_with("  | {\n  |   \"a\": 101,\n  |   \"b\": 2\n  | }\n"), "{}", approved.stdout);
+    let given = place.server.wait(&uuid);
+    assert_eq!((&given["status"], &given["result"]), (&json!("completed"), &json!([103, 3])), "{given}");
+    assert_eq!(place.open(), [] as [Value; 0]);
+    // What happened is in the audit, from the question to the call.
+    let lines = place.audit(&["--approval", &id]);
+    let decided: Vec<_> = lines.iter().map(|line| (line["decision"].as_str().unwrap(), &line["by"])).collect();
+    assert_eq!(decided, [("approval", &Value::Null), ("approved", &json!("operator")), ("allow", &Value::Null)]);
+    for line in &lines {
+        assert_eq!((&line["parent"], &line["arguments"]), (&json!(uuid), &json!(["a", "b"])), "{line}");
+    }
+    assert_eq!(place.audit(&["--decision", "approved"]).len(), 1);
+}
+
+/// Seen to fail with `Said::No` taken for a yes.
+#[test]
+fn a_person_s_no_reaches_the_program_in_their_words() {
+    let place = Place::new();
+    for (reason, said) in
+        [(Some("ask Bob first"), "A person denied this call: ask Bob first"), (None, "A person denied this call.")]
+    {
+        let uuid = place.server.submit(CAUGHT);
+        let id = place.asked(1).remove(0);
+        let denied = match reason {
+            Some(reason) => place.approvals(&["deny", &id, "--reason", reason]),
+            None => place.approvals(&["deny", &id]),
+        };
+        assert_eq!(denied.stdout, "Denied: mcp_Math_add of local.\n", "{}", denied.stderr);
+        assert_eq!(place.server.wait(&uuid)["result"], json!([RULE, said]));
+        let decided = place.audit(&["--approval", &id]);
+        let decided: Vec<_> = decided.iter().map(|line| line["decision"].as_str().unwrap()).collect();
+        assert_eq!(decided, ["approval", "rejected", "deny"]);
+    }
+}
+
+#[test]
+fn a_request_that_nobody_answers_expires() {
+    let place = Place::with(&asking("1s"), &[]);
+    let given = place.server.execute(CAUGHT);
+    assert_eq!(given["result"], json!([RULE, "Nobody approved this call within 1s: more than 100."]));
+    assert_eq!(place.open(), [] as [Value; 0]);
+    // A client's own call: approved too late, or not used in time, it is of no use.
+    let (_, asked, _) = place.add(101);
+    let id = asked["approval"].as_str().unwrap();
+    eventually(|| place.open().is_empty().then_some(()));
+    let late = place.approve(id);
+    assert_eq!((late.status, late.stderr.as_str()), (Some(64), "exuvia: the approval has expired\n"));
+    assert_ne!(place.add(101).1["approval"], *id);
+}
+
+/// Seen to fail with a `consume` that leaves the approval as it is.
+#[test]
+fn an_approval_is_for_one_call() {
+    let place = Place::new();
+    let uuid = place.server.submit("[mcp_Math_add(101, 2)['sum'] for _ in range(2)]");
+    let first = place.asked(1).remove(0);
+    assert_eq!(place.approve(&first).status, Some(0));
+    let second = eventually(|| place.asked(1).pop().filter(|second| *second != first));
+    assert_eq!(place.state(&uuid), "waiting_approval");
+    // Giving the first again gives nothing.
+    let again = place.approve(&first);
+    assert_eq!(again.status, Some(64));
+    assert!(
+        again.stderr.starts_with(&format!("exuvia: there is no approval `{first}` to be given")),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(place.approve(&second).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"], json!([103, 103]));
+}
+
+#[test]
+fn a_decision_is_made_once() {
+    let place = Place::new();
+    let (_, asked, _) = place.add(101);
+    let id = asked["approval"].as_str().unwrap();
+    assert_eq!(place.approve(id).status, Some(0));
+    for second in [place.approve(id), place.approvals(&["deny", id])] {
+        assert_eq!((second.status, second.stderr.as_str()), (Some(64), "exuvia: the approval was decided before\n"));
+    }
+    assert!(!place.add(101).0);
+    assert!(place.add(101).0, "it is used");
+    let used = place.approve(id);
+    assert_eq!((used.status, used.stderr.as_str()), (Some(64), "exuvia: the approval was decided before\n"));
+}
+
+/// Seen to fail with a `find` that does not look at arguments, and with one that does not look at the grant.
+#[test]
+fn an_approval_is_for_the_exact_call_of_its_grant() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.json");
+    fs::write(&policy, asking("15m").to_string()).unwrap();
+    let key = |label: &str| {
+        let data = folder.path().join("data");
+        let arguments =
+            ["grants", "create", label, "--policy", policy.to_str().unwrap(), "--data", data.to_str().unwrap()];
+        let ran: Ran = Command::new(binary()).args(arguments).output().unwrap().into();
+        ran.stdout.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned()
+    };
+    let (alice, bob) = (key("alice"), key("bob"));
+    let server = start(folder.path(), &asking("15m"), &[]);
+    let mut place = Place { server, folder };
+    place.server.with_key(Some(&alice));
+    let (failed, asked, text) = place.add(101);
+    let id = asked["approval"].as_str().unwrap().to_owned();
+    assert!(failed);
+    assert!(
+        text.starts_with("[POLICY DENIED] This call needs approval: more than 100. A person is asked until "),
+        "{text}"
+    );
+    assert!(text.ends_with(&format!("; make exactly the same call again once approval {id} is given.")), "{text}");
+    assert_eq!(asked["rule"], RULE);
+    // Asked twice, it is one request.
+    assert_eq!(place.add(101).1["approval"], *id);
+    assert_eq!(place.asked(1), [id.clone()]);
+    assert_eq!(place.approve(&id).status, Some(0));
+    assert!(place.add(102).0, "other arguments");
+    place.server.with_key(Some(&bob));
+    assert!(place.add(101).0, "another grant");
+    place.server.with_key(Some(&alice));
+    // A program's call is not the client's.
+    let uuid = place.server.submit(CAUGHT);
+    eventually(|| (place.state(&uuid) == "waiting_approval").then_some(()));
+    assert!(!place.add(101).0, "the call that was approved");
+    assert!(place.add(101).0, "once more");
+    assert!(place.server.tool("cancelCodeExec", json!({ "execution_uuid": uuid })).1["success"] == true);
+}
+
+/// Seen to fail with a binding that leaves the policy out.
+#[test]
+fn an_edit_of_the_policy_makes_an_approval_useless() {
+    let place = Place::new();
+    let mut edited = asking("15m");
+    edited["tools"] = json!({ "executeCode": {} });
+    let (_, asked, _) = place.add(101);
+    let id = asked["approval"].as_str().unwrap().to_owned();
+    assert_eq!(place.approve(&id).status, Some(0));
+    place.change(&edited);
+    let (failed, anew, text) = place.add(101);
+    assert!(failed && anew["approval"] != *id);
+    assert!(text.contains("It is asked for anew: the policy has changed since this call was asked for"), "{text}");
+    assert_eq!(place.approve(anew["approval"].as_str().unwrap()).status, Some(0));
+    assert!(!place.add(101).0);
+    // A program that waits is asked about once more.
+    let uuid = place.server.submit(CAUGHT);
+    let first = place.asked(1).remove(0);
+    place.change(&asking("15m"));
+    assert_eq!(place.approve(&first).status, Some(0));
+    let second = eventually(|| place.asked(1).pop().filter(|second| *second != first));
+    let shown = place.approvals(&["show", &second]);
+    assert!(
+        shown.stdout.contains("\nnote       the policy has changed since this call was asked for"),
+        "{}",
+        shown.stdout
+    );
+    assert_eq!(place.approve(&second).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"], 103);
+    // What the policy denies by then stays denied, approved or not.
+    let uuid = place.server.submit(CAUGHT);
+    let id = place.asked(1).remove(0);
+    let denying = json!({ "version": "1", "default": "allow", "tools": { "mcp_Math_add": { "deny_if": [{ "conditions": [] }] } } });
+    place.change(&denying);
+    assert_eq!(place.approve(&id).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"][0], "/tools/mcp_Math_add/deny_if/always");
+}
+
+#[test]
+fn calls_wait_side_by_side_and_others_go_on() {
+    let place = Place::new();
+    let script = "
+from concurrent.futures import ThreadPoolExecutor
+def call(a):
+    value = mcp_Math_add(a, 2)['sum']
+    print(a, flush=True)
+    return value
+list(ThreadPoolExecutor(3).map(call, [101, 102, 1]))
+";
+    let uuid = place.server.submit(script);
+    let ids = place.asked(2);
+    eventually(|| {
+        let (_, status, _) = place.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
+        (status["stdout"] == "1\n").then_some(())
+    });
+    assert_eq!(place.approve(&ids[1]).status, Some(0));
+    eventually(|| (place.open().len() == 1).then_some(()));
+    assert_eq!(place.state(&uuid), "waiting_approval");
+    assert_eq!(place.approve(&ids[0]).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"], json!([103, 104, 3]));
+}
+
+/// Limits hold for what was approved, too.
+#[test]
+fn an_approval_is_no_way_around_a_limit() {
+    let mut policy = asking("15m");
+    policy["tools"] =
+        json!({ "mcp_Math_add": { "limits": [{ "counter": "adds", "window": "day", "max": 1, "scope": "grant" }] } });
+    let place = Place::with(&policy, &[]);
+    assert_eq!(place.server.execute("mcp_Math_add(1, 2)['sum']")["result"], 3);
+    let uuid = place.server.submit(CAUGHT);
+    assert_eq!(place.approve(&place.asked(1)[0]).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"][0], "/tools/mcp_Math_add/limits/adds");
+}
+
+/// Seen to fail with a way that lets everybody in, and with one that takes a grant's key.
+#[test]
+fn only_the_operator_s_token_decides() {
+    let mut place = Place::new();
+    let (_, asked, _) = place.add(101);
+    let id = asked["approval"].as_str().unwrap().to_owned();
+    let decide = format!("/operator/v1/approvals/{id}/approve");
+    let data = place.server.data.clone();
+    let token = fs::read_to_string(data.join("operator.token")).unwrap().trim().to_owned();
+    assert_eq!(mode(&data.join("operator.token")), 0o600);
+    assert_eq!(mode(&data.join("approvals.key")), 0o600);
+    let bearer = format!("Bearer {token}");
+    // Also while everybody on this machine may come in without a key.
+    assert_eq!(
+        place.server.post(&decide, &json!({}), &[]),
+        (
+            401,
+            json!({ "error": "the operator's token is needed, as `Authorization: Bearer`: it is in `operator.token` of the data folder" })
+        )
+    );
+    let wrong = place.server.post(&decide, &json!({}), &[("authorization", "Bearer exo_wrong")]);
+    assert_eq!(wrong, (401, json!({ "error": "this is not the operator's token" })));
+    let page = [("authorization", bearer.as_str()), ("origin", "https://evil.example")];
+    assert_eq!(place.server.post(&decide, &json!({}), &page).0, 403);
+    let ran: Ran = Command::new(binary())
+        .args(["grants", "create", "alice", "--data", data.to_str().unwrap()])
+        .output()
+        .unwrap()
+        .into();
+    let key = ran.stdout.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned();
+    place.server.with_key(Some(&key));
+    for (way, body) in [("approve", json!({})), ("deny", json!({ "reason": "no" }))] {
+        let (status, answer) = place.server.post(&format!("/operator/v1/approvals/{id}/{way}"), &body, &[]);
+        assert_eq!(
+            (status, &answer["error"]),
+            (403, &json!("a grant's key is not the operator's token: grants decide nothing"))
+        );
+    }
+    assert_eq!(place.server.get("/operator/v1/approvals").0, 403);
+    // Nor does the operator's token open the ways of grants.
+    place.server.with_key(Some(&token));
+    assert_eq!(place.server.get("/v1/executions").0, 401);
+    place.server.with_key(None);
+    assert_eq!(place.asked(1), [id.clone()], "nothing was decided");
+    let (status, approved) = place.server.post(&decide, &json!({}), &[("authorization", &bearer)]);
+    assert_eq!((status, &approved["state"]), (200, &json!("approved")));
+    // The command line, with the token from elsewhere, and with a wrong one.
+    let mut command = Command::new(binary());
+    command.args(["approvals", "list", "--url", &place.server.url]);
+    let ran: Ran = command.env("EXUVIA_OPERATOR_TOKEN", &token).output().unwrap().into();
+    assert!(ran.stdout.contains("local asks for mcp_Math_add, approved and not used yet\n"), "{}", ran.stdout);
+    let ran: Ran = command.env("EXUVIA_OPERATOR_TOKEN", "exo_wrong").output().unwrap().into();
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(64), "exuvia: this is not the operator's token\n"));
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Seen to fail with an `open` that keeps what programs waited for.
+#[test]
+fn after_a_restart_programs_wait_no_more_and_clients_still_do() {
+    let mut place = Place::new();
+    let uuid = place.server.submit(CAUGHT);
+    let program = place.asked(1).remove(0);
+    let (_, asked, _) = place.add(103);
+    let client = asked["approval"].as_str().unwrap().to_owned();
+    place.server.kill();
+    place.server = start(place.folder.path(), &asking("15m"), &[]);
+    let (_, status, _) = place.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
+    assert_eq!((&status["status"], &status["error"]["type"]), (&json!("failed"), &json!("Interrupted")));
+    assert_eq!(place.asked(1), [client.clone()]);
+    assert_eq!(place.approve(&program).status, Some(64));
+    assert_eq!(place.add(103).1["approval"], *client);
+    assert_eq!(place.approve(&client).status, Some(0));
+    // Given before a power cut, it is there after it; used before, it is used.
+    place.server.kill();
+    place.server = start(place.folder.path(), &asking("15m"), &[]);
+    assert!(!place.add(103).0);
+    place.server.kill();
+    place.server = start(place.folder.path(), &asking("15m"), &[]);
+    assert!(place.add(103).0);
+}
+
+/// Seen to fail with an `Asked` that is not withdrawn when it is dropped.
+#[test]
+fn what_an_execution_waited_for_ends_with_it() {
+    let place = Place::new();
+    let uuid = place.server.submit(CAUGHT);
+    let id = place.asked(1).remove(0);
+    assert_eq!(place.server.tool("cancelCodeExec", json!({ "execution_uuid": uuid })).1["status"], "cancelled");
+    eventually(|| place.open().is_empty().then_some(()));
+    assert_eq!(place.approve(&id).status, Some(64));
+    assert_eq!(place.state(&uuid), "cancelled");
+    assert_eq!(place.audit(&["--tool", "mcp_Math_add", "--decision", "allow"]), [] as [Value; 0]);
+}
+
+/// Seen to fail with a bound that is not looked at.
+#[test]
+fn a_grant_cannot_bury_a_person_in_questions() {
+    let place = Place::new();
+    for a in 0..20 {
+        assert!(!place.add(200 + a).1["approval"].is_null());
+    }
+    let (failed, denied, text) = place.add(300);
+    assert!(failed && denied["approval"].is_null());
+    assert_eq!(
+        text,
+        "[POLICY DENIED] This call needs a person's approval (more than 100), and cannot be asked for: 20 calls of this grant \
+         wait for approval already, which is the most."
+    );
+    assert_eq!(place.approvals(&["deny", &place.open()[0]["id"].as_str().unwrap().to_owned()]).status, Some(0));
+    assert!(!place.add(300).1["approval"].is_null());
+}
+
+#[test]
+fn a_client_s_own_call_is_refused_in_the_person_s_words_until_it_may_be_asked_again() {
+    let place = Place::new();
+    let (_, asked, _) = place.add(101);
+    let id = asked["approval"].as_str().unwrap();
+    place.approvals(&["deny", id, "--reason", "not today"]);
+    let (failed, denied, text) = place.add(101);
+    assert!(failed);
+    assert_eq!(text, "[POLICY DENIED] A person denied this call: not today");
+    assert_eq!((&denied["approval"], &denied["rule"]), (&json!(id), &json!(RULE)));
+    assert_eq!(place.open(), [] as [Value; 0], "nobody is asked again");
+}
+
+/// `executeCode` itself, over MCP and REST.
+#[test]
+fn code_is_run_once_a_person_has_seen_it() {
+    let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "approve_if": {
+        "executeCode": [{ "conditions": [{ "path": "args.script", "op": "contains", "value": "delete" }] }],
+        "asyncExecuteCode": [{ "conditions": [] }],
+    } } });
+    let place = Place::with(&policy, &[]);
+    assert_eq!(place.server.execute("1 + 1")["result"], 2);
+    let code = |script: &str| place.server.tool("executeCode", json!({ "script": script }));
+    let (failed, asked, _) = code("'delete \u{202e}all'");
+    assert!(failed);
+    let id = asked["approval"].as_str().unwrap();
+    let shown = place.approvals(&["show", id]);
+    assert!(shown.stdout.ends_with("  | {\n  |   \"script\": \"'delete \\u202eall'\"\n  | }\n"), "{}", shown.stdout);
+    assert_eq!(place.approve(id).status, Some(0));
+    assert!(code("'delete'").0, "another script");
+    assert_eq!(code("'delete \u{202e}all'").1["result"], "delete \u{202e}all");
+    let submit = || place.server.post("/v1/executions", &json!({ "script": "3" }), &[]);
+    let (status, asked) = submit();
+    assert_eq!(status, 403, "{asked}");
+    assert_eq!(place.approve(asked["approval"].as_str().unwrap()).status, Some(0));
+    assert_eq!(submit().0, 202);
+    assert_eq!(submit().0, 403);
+    // DataGen's way to a tool.
+    place.change(&asking("15m"));
+    let call = || {
+        place
+            .server
+            .post(
+                "/api/tools/execute",
+                &json!({ "tool_alias_name": "mcp_Math_add", "parameters": { "a": 101, "b": 2 } }),
+                &[],
+            )
+            .1
+    };
+    let asked = call();
+    assert_eq!(place.approve(asked["data"]["policy"]["approval"].as_str().unwrap()).status, Some(0));
+    assert_eq!(call()["data"]["result"]["sum"], 103);
+}
+
+/// Two seconds of wall time, and a person who takes longer. Seen to fail with a host whose `uncounted` is nothing.
+#[test]
+fn the_clock_of_a_run_stands_still_while_a_person_thinks() {
+    let mut policy = asking("15m");
+    policy["x-sandbox"]["caps"] = json!({ "wall_s": 2 });
+    let place = Place::with(&policy, &[]);
+    let thinks = |script: &str| {
+        let uuid = place.server.submit(script);
+        let id = place.asked(1).remove(0);
+        let asked = Instant::now();
+        // The wait is the thing that is tested.
+        eventually(|| (asked.elapsed() > Duration::from_secs(3)).then_some(()));
+        assert_eq!(place.state(&uuid), "waiting_approval");
+        assert_eq!(place.approve(&id).status, Some(0));
+        place.server.wait(&uuid)
+    };
+    assert_eq!(thinks(CAUGHT)["result"], 103);
+    // Its own time counts as before.
+    assert_eq!(thinks(&format!("{CAUGHT}\nwhile True: pass"))["status"], "timed_out");
+}
+
+/// The time of a sync call passes while a person thinks: an answer, no error, and the script goes on.
+#[test]
+fn a_client_that_waits_is_told_where_to_look() {
+    let mut policy = asking("15m");
+    policy["x-sandbox"]["caps"] = json!({ "wall_s": 2 });
+    let place = Place::with(&policy, &[]);
+    let (failed, status, _) = place.server.tool("executeCode", json!({ "script": CAUGHT }));
+    assert!(!failed, "{status}");
+    assert_eq!((&status["status"], &status["success"]), (&json!("waiting_approval"), &Value::Null));
+    let uuid = status["execution_uuid"].as_str().unwrap();
+    assert_eq!(
+        status["warnings"],
+        json!([format!(
+            "a person has to approve a call of this script, which goes on then: tell your user, and poll checkCodeExecStatus \
+             with execution_uuid `{uuid}`"
+        )])
+    );
+    assert_eq!(place.approve(&place.asked(1)[0]).status, Some(0));
+    assert_eq!(place.server.wait(uuid)["result"], 103);
+}
+
+#[test]
+fn arguments_that_nobody_could_read_are_not_asked_about() {
+    let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "approve_if": { "executeCode": [{ "conditions": [] }] } } });
+    let place = Place::with(&policy, &[]);
+    let (failed, _, text) =
+        place.server.tool("executeCode", json!({ "script": format!("#{}", "x".repeat(300 << 10)) }));
+    assert!(failed);
+    assert!(
+        text.ends_with("its arguments have more than 262144 bytes, which is more than a person can be shown."),
+        "{text}"
+    );
+    assert!(!place.server.tool("executeCode", json!({ "script": "1" })).1["approval"].is_null());
+}
+
+/// One request that a receiver saw: its headers in lower case, and its body.
+type Seen = (Vec<(String, String)>, String);
+
+/// A receiver that refuses its first request, and takes those that follow.
+fn receiver() -> (String, mpsc::Receiver<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (sender, seen) = mpsc::channel();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut headers = Vec::new();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                if let Some((name, value)) = line.trim().split_once(": ") {
+                    headers.push((name.to_lowercase(), value.to_owned()));
+                }
+            }
+            let length = headers.iter().find(|(name, _)| name == "content-length").unwrap().1.parse().unwrap();
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let status = if number == 0 { "503 Service Unavailable" } else { "200 OK" };
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+            if sender.send((headers, String::from_utf8(body).unwrap())).is_err() {
+                return;
+            }
+        }
+    });
+    (url, seen)
+}
+
+#[test]
+fn a_webhook_is_told_signed_and_tried_again() {
+    let (url, seen) = receiver();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| -> PathBuf { folder.path().join(name) };
+    fs::write(at("secret"), "a long secret\n").unwrap();
+    let config = format!("[approvals]\nwebhook = \"{url}\"\nwebhook_secret = \"file:{}\"\n", at("secret").display());
+    fs::write(at("exuvia.toml"), config).unwrap();
+    let config = at("exuvia.toml").to_str().unwrap().to_owned();
+    let server = start(folder.path(), &asking("15m"), &["--config", &config]);
+    let place = Place { server, folder };
+    let uuid = place.server.submit(CAUGHT);
+    let id = place.asked(1).remove(0);
+    // The first is refused by the receiver.
+    let _ = seen.recv_timeout(PATIENCE).unwrap();
+    let (headers, body) = seen.recv_timeout(PATIENCE).unwrap();
+    let header = |name: &str| headers.iter().find(|(each, _)| each == name).unwrap().1.clone();
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"a long secret").unwrap();
+    mac.update(format!("{}.{body}", header("x-exuvia-timestamp")).as_bytes());
+    let digest = mac.finalize().into_bytes();
+    let expected = digest.iter().fold("sha256=".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+    assert_eq!(header("x-exuvia-signature"), expected);
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&told["event"], &told["argument_names"]), (&json!("approval_requested"), &json!(["a", "b"])));
+    assert_eq!((&told["approval"]["id"], &told["approval"]["execution_uuid"]), (&json!(id), &json!(uuid)));
+    assert!(told["approval"]["arguments"].is_null(), "{told}");
+    assert_eq!(place.approve(&id).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"], 103);
+}
+
+/// Nobody listens there, and the call waits for its person all the same.
+#[test]
+fn a_webhook_that_fails_delays_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = folder.path().join("exuvia.toml");
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s").unwrap();
+    let text = format!("[approvals]\nwebhook = \"http://{free}/\"\nwebhook_secret = \"file:{}\"\n", secret.display());
+    fs::write(&config, text).unwrap();
+    let server = start(folder.path(), &asking("15m"), &["--config", config.to_str().unwrap()]);
+    let place = Place { server, folder };
+    let uuid = place.server.submit(CAUGHT);
+    assert_eq!(place.approve(&place.asked(1)[0]).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"], 103);
+}
