@@ -1,4 +1,4 @@
-//! Takes in documents of others: PolicyLayer's, older ones that have `rules`, `action` and `rate_limit`, and hand-written
+//! Takes in documents of others: `PolicyLayer`'s, older ones that have `rules`, `action` and `rate_limit`, and hand-written
 //! ones with fields of their own. What cannot be kept is said, and a tool whose rules are not wholly understood is closed:
 //! an import must not allow what the original denied.
 
@@ -12,7 +12,17 @@ use crate::policy::Policy;
 
 /// Fields that only tell people something.
 const REMARKS: [&str; 11] = [
-    "$schema", "author", "comment", "created_at", "description", "id", "metadata", "name", "notes", "title", "updated_at",
+    "$schema",
+    "author",
+    "comment",
+    "created_at",
+    "description",
+    "id",
+    "metadata",
+    "name",
+    "notes",
+    "title",
+    "updated_at",
 ];
 const ROOT: [&str; 6] = ["version", "default", "hide", "all_tools", "tools", "x-sandbox"];
 const TOOL: [&str; 3] = ["require", "deny_if", "limits"];
@@ -220,7 +230,8 @@ impl Entry<'_> {
 fn rate_of(rate: &Value) -> Result<(Value, &'static str), String> {
     let (max, window) = match rate {
         Value::String(text) => {
-            let (max, window) = text.split_once('/').ok_or_else(|| format!("the rate `{}` is not understood", echo(text)))?;
+            let (max, window) =
+                text.split_once('/').ok_or_else(|| format!("the rate `{}` is not understood", echo(text)))?;
             (max.trim().parse::<u64>().map_or(Value::Null, Value::from), Value::from(window.trim()))
         }
         Value::Object(fields) if fields.len() == 2 => {
@@ -289,16 +300,19 @@ mod tests {
         } }).to_string());
         assert_eq!(policy, expected.unwrap().to_json());
         let in_our_form = "its rules are written in this form: see that they say the same";
-        assert_eq!(warnings, [
-            "/version: written as \"1\"".to_owned(),
-            "/default: it is missing: taken for \"deny\"".to_owned(),
-            "/description: a remark, which is not kept".to_owned(),
-            format!("/tools/a: {in_our_form}"),
-            format!("/tools/b: {in_our_form}"),
-            "/tools/c/rules/0/name: a remark, which is not kept".to_owned(),
-            "/tools/c/rules/1/on_deny: limits have words of their own: not kept".to_owned(),
-            format!("/tools/d: {in_our_form}"),
-        ]);
+        assert_eq!(
+            warnings,
+            [
+                "/version: written as \"1\"".to_owned(),
+                "/default: it is missing: taken for \"deny\"".to_owned(),
+                "/description: a remark, which is not kept".to_owned(),
+                format!("/tools/a: {in_our_form}"),
+                format!("/tools/b: {in_our_form}"),
+                "/tools/c/rules/0/name: a remark, which is not kept".to_owned(),
+                "/tools/c/rules/1/on_deny: limits have words of their own: not kept".to_owned(),
+                format!("/tools/d: {in_our_form}"),
+            ]
+        );
     }
 
     /// Seen to fail with entries that are kept without what was not understood.
@@ -306,12 +320,19 @@ mod tests {
     fn a_tool_that_is_not_understood_is_closed_and_others_are_not() {
         for (entry, why) in [
             (json!({ "denyif": [] }), "`denyif` is not understood"),
-            (json!({ "rate_limit": { "max": 1, "window": 7 } }), "a window of 7 cannot be had: there are minute, hour and day"),
+            (
+                json!({ "rate_limit": { "max": 1, "window": 7 } }),
+                "a window of 7 cannot be had: there are minute, hour and day",
+            ),
             (json!({ "rules": [{ "state": {} }] }), "`state` in a rule is not understood"),
             (json!({ "action": "ask" }), "a rule is not understood"),
-            (json!({ "deny_if": [{ "conditions": [{ "path": "args.a", "op": "like", "value": 1 }] }] }), "/tools/t/deny_if/0/conditions/0/op: unknown operator `like`"),
+            (
+                json!({ "deny_if": [{ "conditions": [{ "path": "args.a", "op": "like", "value": 1 }] }] }),
+                "/tools/t/deny_if/0/conditions/0/op: unknown operator `like`",
+            ),
         ] {
-            let (policy, warnings) = imported(&json!({ "version": "1", "default": "allow", "tools": { "t": entry, "other": {} } }));
+            let (policy, warnings) =
+                imported(&json!({ "version": "1", "default": "allow", "tools": { "t": entry, "other": {} } }));
             assert_eq!(policy["tools"]["t"]["deny_if"][0]["conditions"], json!([]), "{why}");
             assert!(policy["tools"]["other"]["deny_if"].is_null() || policy["tools"]["other"]["deny_if"] == json!([]));
             assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -322,7 +343,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_taken_in_at_all_is_an_error() {
-        for document in ["", "[]", "{\"version\": \"2\"}", "{\"version\": \"1\", \"version\": \"1\"}", "{\"all_tools\": {\"limit\": []}}"] {
+        for document in [
+            "",
+            "[]",
+            "{\"version\": \"2\"}",
+            "{\"version\": \"1\", \"version\": \"1\"}",
+            "{\"all_tools\": {\"limit\": []}}",
+        ] {
             assert!(Policy::import(document).is_err(), "{document}");
         }
     }

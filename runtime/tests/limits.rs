@@ -70,7 +70,7 @@ impl exuvia_runtime::Host for Asking {
     }
 }
 
-/// Seen to fail with a `next_look` and an `is_late` that leave `uncounted` out.
+/// The same host is stopped when it counts the time.
 #[test]
 fn time_that_a_person_takes_does_not_count_and_time_after_it_does() {
     let place = Place::new();

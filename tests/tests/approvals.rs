@@ -122,7 +122,7 @@ answer
 ";
 const RULE: &str = "/x-sandbox/approve_if/mcp_Math_add/args.a-gt";
 
-/// Seen to fail with a gate that goes on before the person has answered, and with `State::Asked` left out.
+/// Seen to fail with an execution that does not change its state.
 #[test]
 fn a_program_waits_and_goes_on_when_it_is_approved() {
     let place = Place::new();
@@ -162,10 +162,9 @@ fn a_program_waits_and_goes_on_when_it_is_approved() {
 #[test]
 fn a_person_s_no_reaches_the_program_in_their_words() {
     let place = Place::new();
-    for (reason, said) in [
-        (Some("ask Bob first"), "A person denied this call: ask Bob first"),
-        (None, "A person denied this call."),
-    ] {
+    for (reason, said) in
+        [(Some("ask Bob first"), "A person denied this call: ask Bob first"), (None, "A person denied this call.")]
+    {
         let uuid = place.server.submit(CAUGHT);
         let id = place.asked(1).remove(0);
         let denied = match reason {
@@ -195,7 +194,6 @@ fn a_request_that_nobody_answers_expires() {
     assert_ne!(place.add(101).1["approval"], *id);
 }
 
-/// Seen to fail with a `consume` that leaves the approval as it is.
 #[test]
 fn an_approval_is_for_one_call() {
     let place = Place::new();
@@ -207,11 +205,16 @@ fn an_approval_is_for_one_call() {
     // Giving the first again gives nothing.
     let again = place.approve(&first);
     assert_eq!(again.status, Some(64));
-    assert!(again.stderr.starts_with(&format!("exuvia: there is no approval `{first}` to be given")), "{}", again.stderr);
+    assert!(
+        again.stderr.starts_with(&format!("exuvia: there is no approval `{first}` to be given")),
+        "{}",
+        again.stderr
+    );
     assert_eq!(place.approve(&second).status, Some(0));
     assert_eq!(place.server.wait(&uuid)["result"], json!([103, 103]));
 }
 
+/// Seen to fail with a `consume` that leaves the approval as it is.
 #[test]
 fn a_decision_is_made_once() {
     let place = Place::new();
@@ -235,7 +238,8 @@ fn an_approval_is_for_the_exact_call_of_its_grant() {
     fs::write(&policy, asking("15m").to_string()).unwrap();
     let key = |label: &str| {
         let data = folder.path().join("data");
-        let arguments = ["grants", "create", label, "--policy", policy.to_str().unwrap(), "--data", data.to_str().unwrap()];
+        let arguments =
+            ["grants", "create", label, "--policy", policy.to_str().unwrap(), "--data", data.to_str().unwrap()];
         let ran: Ran = Command::new(binary()).args(arguments).output().unwrap().into();
         ran.stdout.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned()
     };
@@ -246,12 +250,15 @@ fn an_approval_is_for_the_exact_call_of_its_grant() {
     let (failed, asked, text) = place.add(101);
     let id = asked["approval"].as_str().unwrap().to_owned();
     assert!(failed);
-    assert!(text.starts_with("[POLICY DENIED] This call needs approval: more than 100. A person is asked until "), "{text}");
+    assert!(
+        text.starts_with("[POLICY DENIED] This call needs approval: more than 100. A person is asked until "),
+        "{text}"
+    );
     assert!(text.ends_with(&format!("; make exactly the same call again once approval {id} is given.")), "{text}");
     assert_eq!(asked["rule"], RULE);
     // Asked twice, it is one request.
     assert_eq!(place.add(101).1["approval"], *id);
-    assert_eq!(place.asked(1), [id.clone()]);
+    assert_eq!(place.asked(1), [id.as_str()]);
     assert_eq!(place.approve(&id).status, Some(0));
     assert!(place.add(102).0, "other arguments");
     place.server.with_key(Some(&bob));
@@ -287,7 +294,11 @@ fn an_edit_of_the_policy_makes_an_approval_useless() {
     assert_eq!(place.approve(&first).status, Some(0));
     let second = eventually(|| place.asked(1).pop().filter(|second| *second != first));
     let shown = place.approvals(&["show", &second]);
-    assert!(shown.stdout.contains("\nnote       the policy has changed since this call was asked for"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("\nnote       the policy has changed since this call was asked for"),
+        "{}",
+        shown.stdout
+    );
     assert_eq!(place.approve(&second).status, Some(0));
     assert_eq!(place.server.wait(&uuid)["result"], 103);
     // What the policy denies by then stays denied, approved or not.
@@ -297,6 +308,25 @@ fn an_edit_of_the_policy_makes_an_approval_useless() {
     place.change(&denying);
     assert_eq!(place.approve(&id).status, Some(0));
     assert_eq!(place.server.wait(&uuid)["result"][0], "/tools/mcp_Math_add/deny_if/always");
+}
+
+/// Seen to fail with a `consume` that stores what it has read, and compares nothing.
+#[test]
+fn of_many_who_use_an_approval_at_once_one_does() {
+    let place = Place::new();
+    for _ in 0..5 {
+        let (_, asked, _) = place.add(101);
+        assert_eq!(place.approve(asked["approval"].as_str().unwrap()).status, Some(0));
+        let passed = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| !place.add(101).0)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|passed| *passed).count()
+        });
+        assert_eq!(passed, 1);
+        // Those who came too late have asked anew, together.
+        assert_eq!(place.open().len(), 1);
+        assert_eq!(place.approve(place.open()[0]["id"].as_str().unwrap()).status, Some(0));
+        assert!(!place.add(101).0);
+    }
 }
 
 #[test]
@@ -327,7 +357,8 @@ list(ThreadPoolExecutor(3).map(call, [101, 102, 1]))
 #[test]
 fn an_approval_is_no_way_around_a_limit() {
     let mut policy = asking("15m");
-    policy["tools"] = json!({ "mcp_Math_add": { "limits": [{ "counter": "adds", "window": "day", "max": 1, "scope": "grant" }] } });
+    policy["tools"] =
+        json!({ "mcp_Math_add": { "limits": [{ "counter": "adds", "window": "day", "max": 1, "scope": "grant" }] } });
     let place = Place::with(&policy, &[]);
     assert_eq!(place.server.execute("mcp_Math_add(1, 2)['sum']")["result"], 3);
     let uuid = place.server.submit(CAUGHT);
@@ -335,7 +366,7 @@ fn an_approval_is_no_way_around_a_limit() {
     assert_eq!(place.server.wait(&uuid)["result"][0], "/tools/mcp_Math_add/limits/adds");
 }
 
-/// Seen to fail with a way that lets everybody in, and with one that takes a grant's key.
+/// Seen to fail with a guard that takes any token.
 #[test]
 fn only_the_operator_s_token_decides() {
     let mut place = Place::new();
@@ -350,26 +381,35 @@ fn only_the_operator_s_token_decides() {
     // Also while everybody on this machine may come in without a key.
     assert_eq!(
         place.server.post(&decide, &json!({}), &[]),
-        (401, json!({ "error": "the operator's token is needed, as `Authorization: Bearer`: it is in `operator.token` of the data folder" }))
+        (
+            401,
+            json!({ "error": "the operator's token is needed, as `Authorization: Bearer`: it is in `operator.token` of the data folder" })
+        )
     );
     let wrong = place.server.post(&decide, &json!({}), &[("authorization", "Bearer exo_wrong")]);
     assert_eq!(wrong, (401, json!({ "error": "this is not the operator's token" })));
     let page = [("authorization", bearer.as_str()), ("origin", "https://evil.example")];
     assert_eq!(place.server.post(&decide, &json!({}), &page).0, 403);
-    let ran: Ran =
-        Command::new(binary()).args(["grants", "create", "alice", "--data", data.to_str().unwrap()]).output().unwrap().into();
+    let ran: Ran = Command::new(binary())
+        .args(["grants", "create", "alice", "--data", data.to_str().unwrap()])
+        .output()
+        .unwrap()
+        .into();
     let key = ran.stdout.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned();
     place.server.with_key(Some(&key));
     for (way, body) in [("approve", json!({})), ("deny", json!({ "reason": "no" }))] {
         let (status, answer) = place.server.post(&format!("/operator/v1/approvals/{id}/{way}"), &body, &[]);
-        assert_eq!((status, &answer["error"]), (403, &json!("a grant's key is not the operator's token: grants decide nothing")));
+        assert_eq!(
+            (status, &answer["error"]),
+            (403, &json!("a grant's key is not the operator's token: grants decide nothing"))
+        );
     }
     assert_eq!(place.server.get("/operator/v1/approvals").0, 403);
     // Nor does the operator's token open the ways of grants.
     place.server.with_key(Some(&token));
     assert_eq!(place.server.get("/v1/executions").0, 401);
     place.server.with_key(None);
-    assert_eq!(place.asked(1), [id.clone()], "nothing was decided");
+    assert_eq!(place.asked(1), [id.as_str()], "nothing was decided");
     let (status, approved) = place.server.post(&decide, &json!({}), &[("authorization", &bearer)]);
     assert_eq!((status, &approved["state"]), (200, &json!("approved")));
     // The command line, with the token from elsewhere, and with a wrong one.
@@ -398,7 +438,7 @@ fn after_a_restart_programs_wait_no_more_and_clients_still_do() {
     place.server = start(place.folder.path(), &asking("15m"), &[]);
     let (_, status, _) = place.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
     assert_eq!((&status["status"], &status["error"]["type"]), (&json!("failed"), &json!("Interrupted")));
-    assert_eq!(place.asked(1), [client.clone()]);
+    assert_eq!(place.asked(1), [client.as_str()]);
     assert_eq!(place.approve(&program).status, Some(64));
     assert_eq!(place.add(103).1["approval"], *client);
     assert_eq!(place.approve(&client).status, Some(0));
@@ -438,7 +478,7 @@ fn a_grant_cannot_bury_a_person_in_questions() {
         "[POLICY DENIED] This call needs a person's approval (more than 100), and cannot be asked for: 20 calls of this grant \
          wait for approval already, which is the most."
     );
-    assert_eq!(place.approvals(&["deny", &place.open()[0]["id"].as_str().unwrap().to_owned()]).status, Some(0));
+    assert_eq!(place.approvals(&["deny", place.open()[0]["id"].as_str().unwrap()]).status, Some(0));
     assert!(!place.add(300).1["approval"].is_null());
 }
 
@@ -481,7 +521,16 @@ fn code_is_run_once_a_person_has_seen_it() {
     assert_eq!(submit().0, 403);
     // DataGen's way to a tool.
     place.change(&asking("15m"));
-    let call = || place.server.post("/api/tools/execute", &json!({ "tool_alias_name": "mcp_Math_add", "parameters": { "a": 101, "b": 2 } }), &[]).1;
+    let call = || {
+        place
+            .server
+            .post(
+                "/api/tools/execute",
+                &json!({ "tool_alias_name": "mcp_Math_add", "parameters": { "a": 101, "b": 2 } }),
+                &[],
+            )
+            .1
+    };
     let asked = call();
     assert_eq!(place.approve(asked["data"]["policy"]["approval"].as_str().unwrap()).status, Some(0));
     assert_eq!(call()["data"]["result"]["sum"], 103);
@@ -533,9 +582,13 @@ fn a_client_that_waits_is_told_where_to_look() {
 fn arguments_that_nobody_could_read_are_not_asked_about() {
     let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "approve_if": { "executeCode": [{ "conditions": [] }] } } });
     let place = Place::with(&policy, &[]);
-    let (failed, _, text) = place.server.tool("executeCode", json!({ "script": format!("#{}", "x".repeat(300 << 10)) }));
+    let (failed, _, text) =
+        place.server.tool("executeCode", json!({ "script": format!("#{}", "x".repeat(300 << 10)) }));
     assert!(failed);
-    assert!(text.ends_with("its arguments have more than 262144 bytes, which is more than a person can be shown."), "{text}");
+    assert!(
+        text.ends_with("its arguments have more than 262144 bytes, which is more than a person can be shown."),
+        "{text}"
+    );
     assert!(!place.server.tool("executeCode", json!({ "script": "1" })).1["approval"].is_null());
 }
 

@@ -8,7 +8,8 @@ use sha2::Sha256;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Pauses before each attempt.
-const ATTEMPTS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
+const ATTEMPTS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
 /// Most time of one attempt.
 const WITHIN: Duration = Duration::from_secs(10);
 

@@ -62,7 +62,10 @@ mod tests {
     #[test]
     fn nothing_hides_or_turns_around() {
         assert_eq!(visible("é 漢 🦋"), "é 漢 🦋");
-        assert_eq!(visible("a\u{202e}b\u{200b}c\u{1b}[2Jd\re\u{2028}f\u{85}g"), "a\\u202eb\\u200bc\\u001b[2Jd\\u000de\\u2028f\\u0085g");
+        assert_eq!(
+            visible("a\u{202e}b\u{200b}c\u{1b}[2Jd\re\u{2028}f\u{85}g"),
+            "a\\u202eb\\u200bc\\u001b[2Jd\\u000de\\u2028f\\u0085g"
+        );
         assert_eq!(visible("\u{e0041}"), "\\udb40\\udc41");
     }
 

@@ -192,7 +192,10 @@ impl Config {
         }
         if let Some(url) = &self.approvals.webhook {
             if !is_private(url) {
-                return wrong("approvals.webhook", "what it is told is for the operator alone: give an `https://` address");
+                return wrong(
+                    "approvals.webhook",
+                    "what it is told is for the operator alone: give an `https://` address",
+                );
             }
             if self.approvals.webhook_secret.is_none() {
                 return wrong("approvals.webhook_secret", "its requests are signed: give `env:NAME` or `file:PATH`");
@@ -290,7 +293,10 @@ mod tests {
             assert!(with(url).is_ok(), "{url}");
         }
         let error = with("http://hooks.example.org/a").unwrap_err();
-        assert!(error.starts_with("`approvals.webhook` is wrong: what it is told is for the operator alone"), "{error}");
+        assert!(
+            error.starts_with("`approvals.webhook` is wrong: what it is told is for the operator alone"),
+            "{error}"
+        );
         let error = read("[approvals]\nwebhook = \"https://hooks.example.org\"").unwrap_err();
         assert!(error.starts_with("`approvals.webhook_secret` is wrong: its requests are signed"), "{error}");
         let error = read("[approvals]\nwebhook_secret = \"hunter2\"").unwrap_err();

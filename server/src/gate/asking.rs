@@ -7,7 +7,7 @@ use super::{Asker, Denied, Gate, Granted, Question, Stop, now};
 use crate::approvals::{Error, Found, Id, Record, Said, time};
 use crate::audit::{Decided, Decision};
 use crate::executions::Live;
-use exuvia_policies::{Approved, ApprovalError, Arguments, Demand, Denial, Permit, Policy, Refusal};
+use exuvia_policies::{ApprovalError, Approved, Arguments, Demand, Denial, Permit, Policy, Refusal};
 use std::sync::Arc;
 
 const OUTDATED: &str = "the policy has changed since this call was asked for, so what was said then is of no use";
@@ -82,7 +82,8 @@ impl Gate {
             Found::None => (None, demand),
         };
         match self.approvals.ask_for_client(&demand, note.map(str::to_owned)).await {
-            Ok(record) => {
+            Ok((record, false)) => Err(self.refused(&question, Denied::needs_approval(&record, None))),
+            Ok((record, true)) => {
                 self.asks(&question, &demand, record.id)?;
                 Err(Stop::Denied(Denied::needs_approval(&record, note)))
             }
@@ -101,7 +102,9 @@ impl Gate {
         let approved = match self.approvals.consume(id, &demand).await {
             Ok(approved) => approved,
             Err(Error::State(ApprovalError::OtherCall)) => return Anew::Outdated(demand),
-            Err(error) => return Anew::Denied(Denied::new(demand.rule(), format!("The approval cannot be used: {error}."))),
+            Err(error) => {
+                return Anew::Denied(Denied::new(demand.rule(), format!("The approval cannot be used: {error}.")));
+            }
         };
         match self.ruled(policy.as_ref(), question, Some(approved)) {
             Ok(permit) => Anew::Granted(permit),
@@ -146,7 +149,8 @@ impl Gate {
         if matches!(error, Error::Store(_) | Error::Json(_)) {
             tracing::error!(%error, "could not ask for an approval");
         }
-        let reason = format!("This call needs a person's approval ({}), and cannot be asked for: {error}.", demand.reason());
+        let reason =
+            format!("This call needs a person's approval ({}), and cannot be asked for: {error}.", demand.reason());
         self.refused(question, Denied::new(demand.rule(), reason))
     }
 }

@@ -155,9 +155,8 @@ mod tests {
             std::thread::scope(|scope| {
                 let of = &of;
                 let side = |number: usize| number % 2;
-                let threads: Vec<_> = (0..64)
-                    .map(|number| scope.spawn(move || (side(number), of(edge[side(number)]))))
-                    .collect();
+                let threads: Vec<_> =
+                    (0..64).map(|number| scope.spawn(move || (side(number), of(edge[side(number)])))).collect();
                 let passed: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
                 (count(passed.clone(), 0), count(passed, 1))
             })

@@ -23,8 +23,8 @@ use crate::store::{self, Store};
 use crate::upstream::Tool;
 use counters::Flush;
 use exuvia_policies::{
-    Arguments, Call, Caps, Digest, Effect, Grant, MemoryCounters, Mode, Outcome, Permit, Policy, Receipt,
-    Refusal, Timestamp,
+    Arguments, Call, Caps, Digest, Effect, Grant, MemoryCounters, Mode, Outcome, Permit, Policy, Receipt, Refusal,
+    Timestamp,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -235,7 +235,8 @@ impl Gate {
 
     /// Refuses a call whose tool has changed while a person was asked about it.
     pub(crate) fn changed(&self, asker: Asker<'_>, tool: &Tool) -> Denied {
-        let denied = Denied::new("(pin)", "The definition of this tool has changed while the call waited for approval.");
+        let denied =
+            Denied::new("(pin)", "The definition of this tool has changed while the call waited for approval.");
         self.denied(Decided::of(asker, &tool.alias), denied.clone());
         denied
     }

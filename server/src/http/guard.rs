@@ -251,7 +251,13 @@ mod tests {
         assert_eq!(check(&[host, ("authorization", "Bearer exo_wrong")]), Err(401));
         assert_eq!(check(&[("host", "evil.example"), ("authorization", &bearer)]), Err(403));
         assert_eq!(check(&[host, ("origin", "https://evil.example"), ("authorization", &bearer)]), Err(403));
-        assert_eq!(guard.principal(&[("x-api-key".parse().unwrap(), token.parse().unwrap())].into_iter().collect()).unwrap_err().0, 401);
+        assert_eq!(
+            guard
+                .principal(&[("x-api-key".parse().unwrap(), token.parse().unwrap())].into_iter().collect())
+                .unwrap_err()
+                .0,
+            401
+        );
     }
 
     #[test]

@@ -6,12 +6,7 @@ use crate::gate::{Asked, Asker, Granted, Stop};
 use serde_json::{Map, Value};
 
 /// Decides a client's call of one of this server's tools.
-pub(crate) async fn decide(
-    app: &App,
-    grant: &str,
-    tool: &str,
-    arguments: Map<String, Value>,
-) -> Result<Granted, Stop> {
+pub(crate) async fn decide(app: &App, grant: &str, tool: &str, arguments: Map<String, Value>) -> Result<Granted, Stop> {
     let decided = app.gate.decide(Asker::client(grant), tool, || {
         let arguments = match way(tool) {
             Some(way) => checked(arguments, way).map_err(Stop::Arguments)?,

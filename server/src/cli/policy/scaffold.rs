@@ -131,23 +131,28 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        for (pattern, name) in
-            [("a", "a"), ("a*", "a"), ("a*", "abc"), ("*c", "abc"), ("a*c", "abbc"), ("*", ""), ("*b*", "abc"), ("a*b*c", "a1b2c")]
-        {
+        for (pattern, name) in [
+            ("a", "a"),
+            ("a*", "a"),
+            ("a*", "abc"),
+            ("*c", "abc"),
+            ("a*c", "abbc"),
+            ("*", ""),
+            ("*b*", "abc"),
+            ("a*b*c", "a1b2c"),
+        ] {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("a", "ab"), ("a*c", "ab"), ("*c", "cb"), ("ab*ba", "aba"), ("", "a"), ("a*b*c", "a1c")] {
+        for (pattern, name) in [("a", "ab"), ("a*c", "ab"), ("*c", "cb"), ("ab*ba", "aba"), ("", "a"), ("a*b*c", "a1c")]
+        {
             assert!(!fits(pattern, name), "{pattern} {name}");
         }
     }
 
     #[test]
     fn a_first_policy_can_be_read() {
-        let mut arguments = Arguments {
-            mcp_config: PathBuf::new(),
-            writes: Rate { max: 30, window: "minute" },
-            approve: Vec::new(),
-        };
+        let mut arguments =
+            Arguments { mcp_config: PathBuf::new(), writes: Rate { max: 30, window: "minute" }, approve: Vec::new() };
         let made = document(&Catalog::default(), &arguments).unwrap().to_string();
         assert!(Policy::parse(made).unwrap().is_callable("executeCode"));
         arguments.approve.push("mcp_None*".into());
@@ -160,7 +165,10 @@ mod tests {
         assert_eq!("30/min".parse(), Ok(Rate { max: 30, window: "minute" }));
         assert_eq!("5 / day".parse(), Ok(Rate { max: 5, window: "day" }));
         for wrong in ["30", "x/min", "1/week", "-1/min"] {
-            assert_eq!(wrong.parse::<Rate>(), Err(format!("`{wrong}` is no rate: write `30/min`, `100/hour` or `5/day`")));
+            assert_eq!(
+                wrong.parse::<Rate>(),
+                Err(format!("`{wrong}` is no rate: write `30/min`, `100/hour` or `5/day`"))
+            );
         }
     }
 }
