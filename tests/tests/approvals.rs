@@ -310,7 +310,7 @@ fn an_edit_of_the_policy_makes_an_approval_useless() {
     assert_eq!(place.server.wait(&uuid)["result"][0], "/tools/mcp_Math_add/deny_if/always");
 }
 
-/// Seen to fail with a `consume` that stores what it has read, and compares nothing.
+/// That a store's swap compares is seen in `server/src/approvals/tests.rs`: here, the race is seldom close enough.
 #[test]
 fn of_many_who_use_an_approval_at_once_one_does() {
     let place = Place::new();
