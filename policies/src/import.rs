@@ -1,4 +1,4 @@
-//! Takes in documents of others: PolicyLayer's, older ones that have `rules`, `action` and `rate_limit`, and hand-written
+//! Takes in documents of others: `PolicyLayer`'s, older ones that have `rules`, `action` and `rate_limit`, and hand-written
 //! ones with fields of their own. What cannot be kept is said, and a tool whose rules are not wholly understood is closed:
 //! an import must not allow what the original denied.
 

@@ -187,7 +187,6 @@ async fn wait(guest: &mut Guest, handles: &[i32]) -> wasmtime::Result<i32> {
         return Ok(UNKNOWN);
     }
     loop {
-        guest.watch.discount(guest.wasi.host.uncounted());
         if let Some(place) = guest.effects.first_ready(handles) {
             return Ok(i32::try_from(place)?);
         }
@@ -196,7 +195,6 @@ async fn wait(guest: &mut Guest, handles: &[i32]) -> wasmtime::Result<i32> {
             () = guest.watch.cancel.cancelled() => return Err(Stop(Limit::Cancelled).into()),
             () = guest.effects.next() => {}
             () = tokio::time::sleep_until(guest.watch.next_look().into()) => {
-                guest.watch.discount(guest.wasi.host.uncounted());
                 if let Some(limit) = guest.watch.over(Instant::now()) {
                     return Err(Stop(limit).into());
                 }

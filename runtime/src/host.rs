@@ -3,6 +3,7 @@
 use crate::clock::{Clock, RealClock};
 use serde_json::value::RawValue;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer on its way: the bytes that the guest will read.
@@ -36,12 +37,16 @@ pub trait Host: Send {
     /// computes is spawned here.
     fn start(&mut self, effect: Effect) -> Pending;
 
-    /// How much of the run's time so far does not count against its wall limit: it waited for a person. Asked only when
-    /// the limit is reached without it. It never shrinks.
-    fn uncounted(&self) -> Duration {
-        Duration::ZERO
+    /// Who says how much of the run's time does not count against its wall limit, if that may be any. Asked once, when
+    /// the run begins.
+    fn uncounted(&self) -> Option<Uncounted> {
+        None
     }
 }
+
+/// Says how much of a run's time so far does not count, as it waited for a person. It never shrinks. Called only once the
+/// limit is reached without it, from any thread.
+pub type Uncounted = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// A host with clocks and sleep, and nothing else.
 #[derive(Debug, Default)]

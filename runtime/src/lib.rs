@@ -44,7 +44,7 @@ mod watchdog;
 pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
-pub use host::{Effect, Host, Isolated, Pending, Stream};
+pub use host::{Effect, Host, Isolated, Pending, Stream, Uncounted};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
 pub use output::Kept;

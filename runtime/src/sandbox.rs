@@ -144,7 +144,7 @@ impl Sandbox {
             permit = self.permits.acquire() => permit,
         };
         let started = Instant::now();
-        let watch = Arc::new(Watch::new(limits, cancel));
+        let watch = Arc::new(Watch::new(limits, host.uncounted(), cancel));
         // A limit that allows nothing must not depend on when the watchdog looks.
         if let Some(limit) = watch.over(Instant::now()) {
             return Ok(Outcome::Stopped(Output::default(), limit));

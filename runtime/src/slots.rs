@@ -144,7 +144,7 @@ impl Slots {
     /// Makes a slot, runs nothing in it so that its usual pages are there, and keeps it.
     pub(crate) async fn prepare(&self) -> Result<(), Error> {
         let limits = Limits { wall: PATIENCE, cpu: PATIENCE, memory: engine::MOST_MEMORY, ..Limits::default() };
-        let watch = Arc::new(Watch::new(&limits, CancellationToken::new()));
+        let watch = Arc::new(Watch::new(&limits, None, CancellationToken::new()));
         let host = Box::new(Isolated::default());
         let guest = Guest::new(Arc::clone(&self.library), host, [0; 32], &limits, Arc::clone(&watch), self.floor());
         let mut slot = Slot::new(&self.module, guest).await?;

@@ -1,9 +1,9 @@
 //! When a run must end.
 
+use crate::host::Uncounted;
 use crate::limits::Limits;
 use crate::stop::Limit;
 use crate::usage::Meter;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +15,11 @@ const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 
 /// What ends one run. The watchdog asks while it computes, its waits see to the rest.
-#[derive(Debug)]
 pub(crate) struct Watch {
     /// If all of its time counts.
     deadline: Instant,
-    /// Nanoseconds that do not.
-    uncounted: AtomicU64,
+    /// How much of it does not.
+    uncounted: Option<Uncounted>,
     /// Most processor time.
     pub(crate) cpu: Duration,
     pub(crate) meter: Meter,
@@ -29,18 +28,13 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// For a run that begins now.
-    pub(crate) fn new(limits: &Limits, cancel: CancellationToken) -> Self {
+    pub(crate) fn new(limits: &Limits, uncounted: Option<Uncounted>, cancel: CancellationToken) -> Self {
         let deadline = after(Instant::now(), limits.wall);
-        Self { deadline, uncounted: AtomicU64::new(0), cpu: limits.cpu, meter: Meter::default(), cancel }
-    }
-
-    /// Takes so much of the run's time so far out of what counts. Told at every wait: computing counts.
-    pub(crate) fn discount(&self, uncounted: Duration) {
-        self.uncounted.store(u64::try_from(uncounted.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        Self { deadline, uncounted, cpu: limits.cpu, meter: Meter::default(), cancel }
     }
 
     fn uncounted(&self) -> Duration {
-        Duration::from_nanos(self.uncounted.load(Relaxed))
+        self.uncounted.as_ref().map_or(Duration::ZERO, |uncounted| uncounted())
     }
 
     /// Until when a wait may last before it has to be asked again whether the run is over.
@@ -55,7 +49,7 @@ impl Watch {
     pub(crate) fn over(&self, now: Instant) -> Option<Limit> {
         if self.cancel.is_cancelled() {
             Some(Limit::Cancelled)
-        } else if now >= after(self.deadline, self.uncounted()) {
+        } else if now >= self.deadline && now.duration_since(self.deadline) >= self.uncounted() {
             Some(Limit::Wall)
         } else {
             None

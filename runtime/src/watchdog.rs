@@ -49,7 +49,6 @@ struct Place {
 }
 
 /// One run, while a thread computes for it.
-#[derive(Debug)]
 struct Watched {
     watch: Arc<Watch>,
     fence: Arc<Fence>,

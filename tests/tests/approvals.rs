@@ -122,7 +122,7 @@ answer
 ";
 const RULE: &str = "/x-sandbox/approve_if/mcp_Math_add/args.a-gt";
 
-/// Seen to fail with a gate that goes on before the person has answered, and with `State::Asked` left out.
+/// Seen to fail with an execution that does not change its state.
 #[test]
 fn a_program_waits_and_goes_on_when_it_is_approved() {
     let place = Place::new();
@@ -194,7 +194,6 @@ fn a_request_that_nobody_answers_expires() {
     assert_ne!(place.add(101).1["approval"], *id);
 }
 
-/// Seen to fail with a `consume` that leaves the approval as it is.
 #[test]
 fn an_approval_is_for_one_call() {
     let place = Place::new();
@@ -215,6 +214,7 @@ fn an_approval_is_for_one_call() {
     assert_eq!(place.server.wait(&uuid)["result"], json!([103, 103]));
 }
 
+/// Seen to fail with a `consume` that leaves the approval as it is.
 #[test]
 fn a_decision_is_made_once() {
     let place = Place::new();
@@ -258,7 +258,7 @@ fn an_approval_is_for_the_exact_call_of_its_grant() {
     assert_eq!(asked["rule"], RULE);
     // Asked twice, it is one request.
     assert_eq!(place.add(101).1["approval"], *id);
-    assert_eq!(place.asked(1), [id.clone()]);
+    assert_eq!(place.asked(1), [id.as_str()]);
     assert_eq!(place.approve(&id).status, Some(0));
     assert!(place.add(102).0, "other arguments");
     place.server.with_key(Some(&bob));
@@ -310,6 +310,25 @@ fn an_edit_of_the_policy_makes_an_approval_useless() {
     assert_eq!(place.server.wait(&uuid)["result"][0], "/tools/mcp_Math_add/deny_if/always");
 }
 
+/// That a store's swap compares is seen in `server/src/approvals/tests.rs`: here, the race is seldom close enough.
+#[test]
+fn of_many_who_use_an_approval_at_once_one_does() {
+    let place = Place::new();
+    for _ in 0..5 {
+        let (_, asked, _) = place.add(101);
+        assert_eq!(place.approve(asked["approval"].as_str().unwrap()).status, Some(0));
+        let passed = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| !place.add(101).0)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|passed| *passed).count()
+        });
+        assert_eq!(passed, 1);
+        // Those who came too late have asked anew, together.
+        assert_eq!(place.open().len(), 1);
+        assert_eq!(place.approve(place.open()[0]["id"].as_str().unwrap()).status, Some(0));
+        assert!(!place.add(101).0);
+    }
+}
+
 #[test]
 fn calls_wait_side_by_side_and_others_go_on() {
     let place = Place::new();
@@ -347,7 +366,7 @@ fn an_approval_is_no_way_around_a_limit() {
     assert_eq!(place.server.wait(&uuid)["result"][0], "/tools/mcp_Math_add/limits/adds");
 }
 
-/// Seen to fail with a way that lets everybody in, and with one that takes a grant's key.
+/// Seen to fail with a guard that takes any token.
 #[test]
 fn only_the_operator_s_token_decides() {
     let mut place = Place::new();
@@ -390,7 +409,7 @@ fn only_the_operator_s_token_decides() {
     place.server.with_key(Some(&token));
     assert_eq!(place.server.get("/v1/executions").0, 401);
     place.server.with_key(None);
-    assert_eq!(place.asked(1), [id.clone()], "nothing was decided");
+    assert_eq!(place.asked(1), [id.as_str()], "nothing was decided");
     let (status, approved) = place.server.post(&decide, &json!({}), &[("authorization", &bearer)]);
     assert_eq!((status, &approved["state"]), (200, &json!("approved")));
     // The command line, with the token from elsewhere, and with a wrong one.
@@ -419,7 +438,7 @@ fn after_a_restart_programs_wait_no_more_and_clients_still_do() {
     place.server = start(place.folder.path(), &asking("15m"), &[]);
     let (_, status, _) = place.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
     assert_eq!((&status["status"], &status["error"]["type"]), (&json!("failed"), &json!("Interrupted")));
-    assert_eq!(place.asked(1), [client.clone()]);
+    assert_eq!(place.asked(1), [client.as_str()]);
     assert_eq!(place.approve(&program).status, Some(64));
     assert_eq!(place.add(103).1["approval"], *client);
     assert_eq!(place.approve(&client).status, Some(0));
@@ -459,7 +478,7 @@ fn a_grant_cannot_bury_a_person_in_questions() {
         "[POLICY DENIED] This call needs a person's approval (more than 100), and cannot be asked for: 20 calls of this grant \
          wait for approval already, which is the most."
     );
-    assert_eq!(place.approvals(&["deny", &place.open()[0]["id"].as_str().unwrap().to_owned()]).status, Some(0));
+    assert_eq!(place.approvals(&["deny", place.open()[0]["id"].as_str().unwrap()]).status, Some(0));
     assert!(!place.add(300).1["approval"].is_null());
 }
 

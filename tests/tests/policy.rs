@@ -547,6 +547,34 @@ fn arguments_that_do_not_fit_are_in_the_audit_without_their_values() {
     assert_eq!(place.audit(&["query", "--rule", "(arguments)"]).stdout, text.as_bytes());
 }
 
+/// What never reached its server is given back. Seen to fail with `Gate::settle` in the place of `Gate::unsent`.
+#[test]
+fn a_call_of_a_server_that_is_down_takes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write(&at("policy.json"), &limited("mcp_Math_add", "day", 2));
+    fs::write(at("up"), "").unwrap();
+    // It starts only while the file is there.
+    let command = format!("test -e {} && exec {}", at("up").display(), env!("CARGO_BIN_EXE_upstream-for-tests"));
+    write(&at("mcp.json"), &json!({ "mcpServers": { "Math": { "command": "sh", "args": ["-c", command] } } }));
+    let policy = at("policy.json").to_str().unwrap().to_owned();
+    let place = Place::started(folder, &["--policy", &policy]);
+    fs::remove_file(place.folder.path().join("up")).unwrap();
+    place.run("try: mcp_Math_die()\nexcept ToolError: pass");
+    let down = || place.server.get("/readyz").1["servers"][0]["status"] == "down";
+    while !down() {}
+    let script = "kinds = set()\nfor _ in range(5):\n    try: mcp_Math_add(1, 2)\n    except ToolError as error: kinds.add(str(error)[:60])\nkinds";
+    let given = place.run(script);
+    assert!(
+        given["result"][0].as_str().unwrap().starts_with("`mcp_Math_add`: the MCP server `Math` is down"),
+        "{given}"
+    );
+    fs::write(place.folder.path().join("up"), "").unwrap();
+    while down() {}
+    let passed = |place: &Place| place.run("mcp_Math_add(1, 2)['sum']")["result"] == 3;
+    assert!(passed(&place) && passed(&place) && !passed(&place));
+}
+
 /// A policy of others, in our form.
 #[test]
 fn a_policy_is_imported_and_nothing_is_lost_without_a_word() {

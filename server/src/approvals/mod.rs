@@ -102,7 +102,7 @@ impl Approvals {
 
     /// Asks a person, for the program that runs as `live`, until what is given here is dropped.
     pub(crate) async fn ask(&self, demand: &Demand, live: &Live, note: Option<String>) -> Result<Asked<'_>, Error> {
-        let record = self.put(demand, |record| {
+        let (record, _) = self.put(demand, |record| {
             record.execution = Some(live.id());
             record.execution_name = live.record().name;
             record.note = note;
@@ -112,11 +112,14 @@ impl Approvals {
         Ok(asked)
     }
 
-    /// Asks a person, for a client that will make its call again.
-    pub(crate) async fn ask_for_client(&self, demand: &Demand, note: Option<String>) -> Result<Record, Error> {
-        let record = self.put(demand, |record| record.note = note)?;
-        self.asked(&record).await?;
-        Ok(record)
+    /// Asks a person, for a client that will make its call again; and whether this is a new request, as the same call may
+    /// be made twice at once.
+    pub(crate) async fn ask_for_client(&self, demand: &Demand, note: Option<String>) -> Result<(Record, bool), Error> {
+        let (record, is_new) = self.put(demand, |record| record.note = note)?;
+        if is_new {
+            self.asked(&record).await?;
+        }
+        Ok((record, is_new))
     }
 
     /// What was said of a request, when it is said or when it has expired.
@@ -223,8 +226,8 @@ impl Approvals {
         Ok(record)
     }
 
-    /// Stores a new request, if there is room for it.
-    fn put(&self, demand: &Demand, fill: impl FnOnce(&mut Record)) -> Result<Record, Error> {
+    /// Stores a new request, if there is room for it. A client's request that is there already is given in its place.
+    fn put(&self, demand: &Demand, fill: impl FnOnce(&mut Record)) -> Result<(Record, bool), Error> {
         if !self.can_ask {
             return Err(Error::Nobody);
         }
@@ -234,16 +237,24 @@ impl Approvals {
         let mut record = Record::new(demand, Approval::request(demand, &self.key, now()), now())?;
         fill(&mut record);
         let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_pending = |other: &&Record| {
+        let of_grant = |other: &Record| {
             other.grant == record.grant && other.approval.state() == ApprovalState::Pending && !other.is_over(now())
         };
-        if self.all()?.iter().filter(is_pending).count() >= MOST_PENDING {
+        let pending: Vec<_> = self.all()?.into_iter().filter(of_grant).collect();
+        let count = pending.len();
+        let is_same = |other: &Record| other.execution.is_none() && other.approval.is_for(demand, &self.key);
+        if record.execution.is_none()
+            && let Some(same) = pending.into_iter().find(is_same)
+        {
+            return Ok((same, false));
+        }
+        if count >= MOST_PENDING {
             return Err(Error::TooMany(MOST_PENDING));
         }
         let mut batch = Batch::default();
         batch.put(Table::Approvals, record.id.as_bytes(), serde_json::to_vec(&record)?);
         self.store.apply(batch)?;
-        Ok(record)
+        Ok((record, true))
     }
 
     async fn asked(&self, record: &Record) -> Result<(), Error> {

@@ -45,6 +45,7 @@ impl Decision {
 }
 
 /// One decision, as the gate made it.
+#[derive(Clone, Copy)]
 pub(crate) struct Decided<'a> {
     pub(crate) asker: Asker<'a>,
     pub(crate) tool: &'a str,

@@ -85,16 +85,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
 impl Arguments {
     fn ask(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> Result<Value, Failure> {
-        let token = match &self.token {
-            Some(token) => token.clone(),
-            None => {
-                let data = Data::new(self.data.as_deref())?;
-                operator_token(&data.operator_token()).map_err(|error| {
-                    Failure::Usage(format!(
-                        "{error}; `--data` names the server's data folder, `--token` gives the token"
-                    ))
-                })?
-            }
+        let token = if let Some(token) = &self.token {
+            token.clone()
+        } else {
+            let data = Data::new(self.data.as_deref())?;
+            operator_token(&data.operator_token()).map_err(|error| {
+                Failure::Usage(format!("{error}; `--data` names the server's data folder, `--token` gives the token"))
+            })?
         };
         ask(&self.url, |client| request(client).bearer_auth(token))
     }

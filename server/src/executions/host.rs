@@ -3,7 +3,7 @@
 use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
 use crate::gate::{Asker, Gate};
-use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream};
+use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted};
 use serde_json::value::RawValue;
 use std::future::ready;
 use std::sync::Arc;
@@ -39,8 +39,9 @@ impl Host for Reaching {
         }
     }
 
-    fn uncounted(&self) -> Duration {
-        self.caller.live.waited()
+    fn uncounted(&self) -> Option<Uncounted> {
+        let live = Arc::clone(&self.caller.live);
+        Some(Arc::new(move || live.waited()))
     }
 }
 

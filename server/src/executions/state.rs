@@ -57,11 +57,10 @@ impl State {
     /// The state after `event`.
     pub(crate) fn apply(self, event: Event) -> Result<Self, IllegalEvent> {
         match (self, event) {
-            (Self::Queued, Event::Started) => Ok(Self::Running),
+            (Self::Queued, Event::Started) | (Self::WaitingApproval, Event::Answered) => Ok(Self::Running),
             // Nothing of it has happened yet, so a new process may begin with it.
             (Self::Queued, Event::Restarted) => Ok(Self::Queued),
             (Self::Running, Event::Asked) => Ok(Self::WaitingApproval),
-            (Self::WaitingApproval, Event::Answered) => Ok(Self::Running),
             (Self::Running | Self::WaitingApproval, Event::Restarted) => Ok(Self::Failed),
             (Self::Queued | Self::Running | Self::WaitingApproval, Event::Ended(ending)) => Ok(match ending {
                 Ending::Finished => Self::Completed,

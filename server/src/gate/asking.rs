@@ -82,7 +82,8 @@ impl Gate {
             Found::None => (None, demand),
         };
         match self.approvals.ask_for_client(&demand, note.map(str::to_owned)).await {
-            Ok(record) => {
+            Ok((record, false)) => Err(self.refused(&question, Denied::needs_approval(&record, None))),
+            Ok((record, true)) => {
                 self.asks(&question, &demand, record.id)?;
                 Err(Stop::Denied(Denied::needs_approval(&record, note)))
             }
