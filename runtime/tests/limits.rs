@@ -186,8 +186,7 @@ fn a_run_that_is_cancelled_before_it_begins_does_nothing() {
 #[test]
 fn a_run_is_cancelled_while_it_waits_for_its_turn() {
     let place = Place::new();
-    let (asleep, late, limits) =
-        (Program::new("import time\ntime.sleep(1000)"), Program::new("print(1)"), limits());
+    let (asleep, late, limits) = (Program::new("import time\ntime.sleep(1000)"), Program::new("print(1)"), limits());
     place.runtime.block_on(async {
         let (first, second) = (CancellationToken::new(), CancellationToken::new());
         let mut busy = std::pin::pin!(place.sandbox.run(&asleep, &limits, Box::new(Isolated::default()), first.clone()));

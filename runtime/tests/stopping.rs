@@ -42,7 +42,10 @@ const SPINNERS: [(&str, &str); 22] = [
     ("import os", "while True: os.write(1, b'')"),
     ("import os\nx = bytes(1 << 20)", "while True: os.write(2, x)"),
     ("import os\nx = os.open('/dev/zero', os.O_RDONLY)", "while True: os.read(x, 10_000_000)"),
-    ("import os\nx = os.open('/lib/python3.13/site-packages/pandas/core/frame.py', os.O_RDONLY)", "while True: os.pread(x, 500_000, 0)"),
+    (
+        "import os\nx = os.open('/lib/python3.13/site-packages/pandas/core/frame.py', os.O_RDONLY)",
+        "while True: os.pread(x, 500_000, 0)",
+    ),
     ("import time", "while True: time.time()"),
 ];
 
@@ -100,7 +103,12 @@ fn whatever_it_does_it_is_cancelled() {
     let before = place.inspect();
     for spinner in SPINNERS {
         let (ran, took) = cancel(&place, &source(spinner));
-        assert_eq!((ran.ending.as_str(), ran.stdout.lines().next()), (CANCELLED, Some("up")), "{spinner:?}{}", ran.traceback);
+        assert_eq!(
+            (ran.ending.as_str(), ran.stdout.lines().next()),
+            (CANCELLED, Some("up")),
+            "{spinner:?}{}",
+            ran.traceback
+        );
         println!("{:6.1} ms  {}", took.as_secs_f64() * 1000.0, spinner.1.lines().next().unwrap());
         assert_eq!(place.inspect(), before, "{spinner:?}");
     }
@@ -125,14 +133,13 @@ fn whatever_it_does_its_limits_hold() {
 fn memory_that_has_just_grown_is_closed_too() {
     let place = Place::new();
     let grown = "import numpy as np\nn = 1300\nx = np.ones((3, n, n), dtype=np.longdouble)\nprint('up')\nnp.matmul(x[0], x[1], out=x[2])";
-    let ran = place.run_program(
-        &Program::new(grown),
-        &Limits { cpu: Duration::from_millis(1500), memory: 1 << 30, ..limits() },
-    );
+    let ran = place
+        .run_program(&Program::new(grown), &Limits { cpu: Duration::from_millis(1500), memory: 1 << 30, ..limits() });
     assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), (CPU, "up\n"));
     // All of it takes many times as long.
     assert!(ran.cpu < Duration::from_secs(5), "{:?}", ran.cpu);
-    let growing = "kept = []\nprint('up')\nwhile True:\n  kept.append(bytes(1 << 16))\n  if len(kept) > 3000: kept.clear()";
+    let growing =
+        "kept = []\nprint('up')\nwhile True:\n  kept.append(bytes(1 << 16))\n  if len(kept) > 3000: kept.clear()";
     for milliseconds in 0..40 {
         let limits = Limits { wall: Duration::from_millis(milliseconds), ..roomy() };
         assert_eq!(place.run_within(growing, &limits).ending, WALL);
@@ -168,14 +175,27 @@ fn thousands_are_stopped_beside_others() {
                         let run = sandbox.run(program, limits, Box::new(Isolated::default()), CancellationToken::new());
                         Ran::from(runtime.block_on(run).unwrap())
                     };
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         // It may also finish in the very moment in which it is over.
                         let brief = Limits { wall: Duration::from_micros(number as u64 % 3000), ..limits() };
-                        let ran = run(&Program::new("import json\nfor n in range(number := 2000): json.dumps([n])\nprint(number)"), &brief);
+                        let ran = run(
+                            &Program::new(
+                                "import json\nfor n in range(number := 2000): json.dumps([n])\nprint(number)",
+                            ),
+                            &brief,
+                        );
                         assert!(ran.ending == WALL || (ran.ending == "finished" && ran.stdout == "2000\n"), "{ran:?}");
                     } else {
-                        let ran = run(&Program::new(format!("import json\nprint(sum(json.loads(json.dumps(list(range({number}))))))")), &limits());
-                        assert_eq!((ran.ending.as_str(), ran.stdout), ("finished", format!("{}\n", number * (number - 1) / 2)));
+                        let ran = run(
+                            &Program::new(format!(
+                                "import json\nprint(sum(json.loads(json.dumps(list(range({number}))))))"
+                            )),
+                            &limits(),
+                        );
+                        assert_eq!(
+                            (ran.ending.as_str(), ran.stdout),
+                            ("finished", format!("{}\n", number * (number - 1) / 2))
+                        );
                     }
                 }
             });
@@ -190,7 +210,8 @@ fn a_run_within_a_run_is_watched_like_any_other() {
     let place = Place::new();
     let nested = Nested(Sandbox::open(&config(), &Silent).unwrap());
     let program = Program::new("import exuvia\nprint('up')\nexuvia.call('nested')\nwhile True: pass");
-    let ran = place.run_on(&program, &Limits { cpu: Duration::from_millis(500), ..limits() }, Box::new(nested)).unwrap();
+    let ran =
+        place.run_on(&program, &Limits { cpu: Duration::from_millis(500), ..limits() }, Box::new(nested)).unwrap();
     assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), (CPU, "up\n"));
 }
 
