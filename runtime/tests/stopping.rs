@@ -276,6 +276,25 @@ fn a_real_fault_is_still_one() {
     }
 }
 
+/// Whoever set up wasmtime before us would have `fence` hear of a guest's faults first, and open its memory again.
+#[test]
+fn a_process_that_used_wasmtime_before_is_refused() {
+    const HERE: &str = "EXUVIA_TEST_ORDER";
+    if std::env::var(HERE).is_ok() {
+        drop(wasmtime::Engine::default());
+        let refused = Sandbox::open(&config(), &Silent).err().map(|error| error.to_string());
+        let why = "another part of this program set up WebAssembly first, and so would be told of the faults that stop a \
+                   guest: open the sandbox before any other use of wasmtime";
+        assert_eq!(refused.as_deref(), Some(why));
+        assert!(Sandbox::open(&config(), &Silent).is_err());
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "a_process_that_used_wasmtime_before_is_refused"]).env(HERE, "1");
+    let ended = child.output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
 /// A host's panic passes through a guest whose memory may be closed at that moment; the slot is usable afterwards.
 #[test]
 fn a_panic_of_the_host_leaves_the_slot_usable() {
