@@ -127,7 +127,7 @@ fn recursion_through_repr_with_a_limit_of_a_million() {
     ends(&ran, "raised RecursionError: maximum recursion depth exceeded", "before\n");
 }
 
-// Time. Guard: the deadline callback in `guest.rs`.
+// Time. Guard: `watchdog.rs`; `stopping.rs` has more of them.
 
 #[test]
 fn an_endless_loop() {

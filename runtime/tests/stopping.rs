@@ -175,7 +175,7 @@ fn thousands_are_stopped_beside_others() {
                         let run = sandbox.run(program, limits, Box::new(Isolated::default()), CancellationToken::new());
                         Ran::from(runtime.block_on(run).unwrap())
                     };
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         // It may also finish in the very moment in which it is over.
                         let brief = Limits { wall: Duration::from_micros(number as u64 % 3000), ..limits() };
                         let ran = run(
@@ -274,6 +274,25 @@ fn a_real_fault_is_still_one() {
         let ended = child.output().unwrap();
         assert_eq!(ended.status.signal(), Some(11), "{place}: {}", String::from_utf8_lossy(&ended.stdout));
     }
+}
+
+/// Whoever set up wasmtime before us would have `fence` hear of a guest's faults first, and open its memory again.
+#[test]
+fn a_process_that_used_wasmtime_before_is_refused() {
+    const HERE: &str = "EXUVIA_TEST_ORDER";
+    if std::env::var(HERE).is_ok() {
+        drop(wasmtime::Engine::default());
+        let refused = Sandbox::open(&config(), &Silent).err().map(|error| error.to_string());
+        let why = "another part of this program set up WebAssembly first, and so would be told of the faults that stop a \
+                   guest: open the sandbox before any other use of wasmtime";
+        assert_eq!(refused.as_deref(), Some(why));
+        assert!(Sandbox::open(&config(), &Silent).is_err());
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "a_process_that_used_wasmtime_before_is_refused"]).env(HERE, "1");
+    let ended = child.output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
 }
 
 /// A host's panic passes through a guest whose memory may be closed at that moment; the slot is usable afterwards.

@@ -92,7 +92,8 @@ impl Wasi {
         }
         for piece in bytes.chunks(PRINTED) {
             // A copy, as the host may hand it to a system call: `fence` tells why that must not see the guest's memory.
-            self.host.output(stream, &piece.to_vec());
+            let piece: Box<[u8]> = piece.into();
+            self.host.output(stream, &piece);
         }
     }
 }

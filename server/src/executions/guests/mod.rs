@@ -44,6 +44,8 @@ struct State {
     queue: VecDeque<Arc<Task>>,
     workers: Vec<Arc<Worker>>,
     idle: usize,
+    /// The system would not give another thread when it was last asked.
+    refused: bool,
     stopping: bool,
 }
 
@@ -174,8 +176,12 @@ impl Pool {
         let held = state.workers.iter().filter(|worker| worker.is_held()).count();
         let wanted = (self.free + held).min(self.most).saturating_sub(state.workers.len());
         for _ in 0..wanted.min(state.queue.len()) {
-            if let Err(error) = self.add(&mut state) {
-                warn!(%error, threads = state.workers.len(), "could not start another thread for programs");
+            let added = self.add(&mut state);
+            let before = std::mem::replace(&mut state.refused, added.is_err());
+            if let Err(error) = added {
+                if !before {
+                    warn!(%error, threads = state.workers.len(), "could not start another thread for programs");
+                }
                 break;
             }
         }
@@ -213,7 +219,7 @@ mod tests {
     }
 
     /// Computes until `done`, without ever waiting.
-    async fn hold(done: Arc<AtomicU64>) {
+    fn hold(done: &AtomicU64) {
         let until = Instant::now() + PATIENCE;
         while done.load(Relaxed) == 0 && Instant::now() < until {
             std::hint::spin_loop();
@@ -227,7 +233,8 @@ mod tests {
         let guests = Guests::start(2, 40).unwrap();
         let done = Arc::new(AtomicU64::new(0));
         for _ in 0..20 {
-            guests.spawn(hold(Arc::clone(&done)));
+            let done = Arc::clone(&done);
+            guests.spawn(async move { hold(&done) });
         }
         let (said, heard) = channel();
         guests.spawn(async move {
@@ -250,7 +257,7 @@ mod tests {
             let (done, said) = (Arc::clone(&done), said.clone());
             guests.spawn(async move {
                 said.send(()).unwrap();
-                hold(done).await;
+                hold(&done);
             });
         }
         for _ in 0..3 {
