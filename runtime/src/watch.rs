@@ -4,6 +4,7 @@ use crate::host::Uncounted;
 use crate::limits::Limits;
 use crate::stop::Limit;
 use crate::usage::Meter;
+use std::fmt;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,12 @@ pub(crate) struct Watch {
     pub(crate) cpu: Duration,
     pub(crate) meter: Meter,
     pub(crate) cancel: CancellationToken,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("deadline", &self.deadline).field("cpu", &self.cpu).finish_non_exhaustive()
+    }
 }
 
 impl Watch {

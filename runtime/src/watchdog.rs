@@ -49,6 +49,7 @@ struct Place {
 }
 
 /// One run, while a thread computes for it.
+#[derive(Debug)]
 struct Watched {
     watch: Arc<Watch>,
     fence: Arc<Fence>,

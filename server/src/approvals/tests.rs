@@ -40,6 +40,10 @@ impl Store for Racing {
         self.store.durable()
     }
 
+    fn room(&self) -> Result<(), StoreError> {
+        self.store.room()
+    }
+
     fn check(&self) -> Result<Check, StoreError> {
         self.store.check()
     }

@@ -7,7 +7,7 @@ use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted};
 use serde_json::value::RawValue;
 use std::future::ready;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
