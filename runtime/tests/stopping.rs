@@ -1,7 +1,7 @@
 //! A program is stopped whatever it is doing: in Python, in C, in the host on its behalf, while its memory grows. Guard:
 //! `Fence::close`, called by the watchdog; without it none of these ends. And what is not the guest's is left as it was.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-#![allow(unsafe_code, reason = "a fault on purpose")]
+#![expect(unsafe_code, reason = "a fault on purpose")]
 
 mod support;
 
