@@ -24,7 +24,7 @@ def boot():
     from exuvia_guest import preload
 
     preload.standard_library()
-    from exuvia_guest import loops, pools, processes, signals, sockets, thread_pool, tools
+    from exuvia_guest import loops, pools, processes, progress, signals, sockets, thread_pool, tools
 
     pools.install()
     thread_pool.install()
@@ -33,6 +33,7 @@ def boot():
     sockets.install()
     signals.install()
     tools.install()
+    progress.install()
     preload.packages()
 
     from exuvia_guest import immortal, memory, seeds, warmup

@@ -37,6 +37,15 @@ pub(crate) struct Submit {
     /// Stop it after this long
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+    /// Submit it once, however often this command is given
+    #[arg(long, value_name = "TEXT")]
+    once: Option<String>,
+    /// low, normal or high, among your own executions
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<String>,
+    /// Begin with it then, e.g. 2027-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    run_at: Option<String>,
     #[command(flatten)]
     at: Server,
 }
@@ -83,6 +92,13 @@ pub(crate) fn submit(arguments: &Submit) -> Result<Status, Failure> {
     if let Some(fields) = body.as_object_mut() {
         add(fields, "output_vars", &arguments.output);
         add(fields, "mcp_server_names", &arguments.servers);
+        let words =
+            [("idempotency_key", &arguments.once), ("priority", &arguments.priority), ("run_at", &arguments.run_at)];
+        for (name, word) in words {
+            if let Some(word) = word {
+                fields.insert(name.into(), word.as_str().into());
+            }
+        }
         if let Some(timeout) = arguments.timeout {
             fields.insert("timeout".into(), timeout.as_secs_f64().into());
         }

@@ -4,6 +4,7 @@ use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
 use crate::gate::{Asker, Gate};
 use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::future::ready;
 use std::sync::Arc;
@@ -69,6 +70,10 @@ impl Reaching {
                 let described = self.tools.describe(&self.caller, name);
                 let task = AbortOnDropHandle::new(self.server.spawn(async move { described.await.to_message() }));
                 Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
+            }
+            Ok(Ask::Progress(progress)) => {
+                self.caller.live.progresses(progress);
+                Box::pin(ready(Answer::Value(Value::Null).to_message()))
             }
             Err(error) => {
                 let why = format!("this server does not know what the script asks for: {error}");

@@ -1,6 +1,7 @@
 //! Executions in the store: how they are written, and read back.
 
 use super::id::Id;
+use super::keys::{Key, Keyed};
 use super::record::{Given, Record};
 use super::request::Request;
 use crate::store::{Batch, Error, Files, Store, Table};
@@ -50,7 +51,18 @@ impl Keep {
         batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, request)?);
         batch.put(Table::Unfinished, record.id.as_bytes(), []);
         put_record(&mut batch, record);
+        if let Some(key) = &record.key {
+            let keyed = Keyed { id: record.id, arguments: key.arguments };
+            batch.put(Table::Keys, key_place(&record.grant, key), json(&keyed));
+        }
         self.store.apply(batch)
+    }
+
+    /// The execution of a grant that has the key.
+    pub(super) fn keyed(&self, grant: &str, key: &Key) -> Result<Option<Keyed>, Error> {
+        let Some(value) = self.store.get(Table::Keys, &key_place(grant, key))? else { return Ok(None) };
+        let damaged = |_| Error::Record { key: format!("{:?}/{}", Table::Keys, key.text) };
+        serde_json::from_slice(&value).map(Some).map_err(damaged)
     }
 
     /// Writes the record alone.
@@ -122,6 +134,9 @@ impl Keep {
             batch.remove(table, record.id.as_bytes());
         }
         batch.remove(Table::ByGrant, grant_key(&record.grant, Some(record.id)));
+        if let Some(key) = &record.key {
+            batch.remove(Table::Keys, key_place(&record.grant, key));
+        }
         self.store.apply(batch)
     }
 
@@ -173,6 +188,12 @@ fn grant_key(grant: &str, id: Option<Id>) -> Vec<u8> {
         key.extend_from_slice(id.as_bytes());
     }
     key
+}
+
+fn key_place(grant: &str, key: &Key) -> Vec<u8> {
+    let mut place = grant_key(grant, None);
+    place.extend_from_slice(key.text.as_bytes());
+    place
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

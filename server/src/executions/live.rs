@@ -6,6 +6,7 @@ use super::state::{Event, IllegalEvent, State};
 use super::waits::{Waiting, Waits};
 use crate::approvals;
 use exuvia_runtime::{Kept, Stream};
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -31,7 +32,21 @@ struct Inner {
     tool_calls: Vec<ToolCall>,
     calls: u64,
     given: Option<Arc<Given>>,
+    progress: Option<Progress>,
     waits: Waits,
+}
+
+/// Most bytes of what a program says that it does now.
+const LONGEST_STEP: usize = 200;
+
+/// How far a program is, by its own word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Progress {
+    /// 0 to 1.
+    pub(crate) fraction: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<String>,
 }
 
 /// How far a client has read of either stream, in bytes.
@@ -87,6 +102,7 @@ impl Live {
                 tool_calls: Vec::new(),
                 calls: 0,
                 given: None,
+                progress: None,
                 waits: Waits::default(),
             }),
             changes: watch::Sender::new(0),
@@ -183,6 +199,19 @@ impl Live {
         }
         drop(inner);
         self.changed();
+    }
+
+    pub(crate) fn progresses(&self, mut progress: Progress) {
+        progress.fraction = progress.fraction.clamp(0.0, 1.0);
+        if let Some(step) = &mut progress.step {
+            step.truncate(step.floor_char_boundary(LONGEST_STEP));
+        }
+        self.lock().progress = Some(progress);
+        self.changed();
+    }
+
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        self.lock().progress.clone()
     }
 
     pub(crate) fn called(&self, call: ToolCall) {

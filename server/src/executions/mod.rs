@@ -6,6 +6,7 @@ mod guests;
 mod host;
 mod id;
 mod keep;
+mod keys;
 mod live;
 mod meanwhile;
 mod outputs;
@@ -16,24 +17,28 @@ mod request;
 mod run;
 mod state;
 mod tools;
+mod turns;
 mod view;
 mod waits;
 
 pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;
-pub(crate) use live::{Cursor, Live};
+pub(crate) use keys::Submitted;
+pub(crate) use live::{Cursor, Live, Progress};
 pub(crate) use outputs::nearest;
 use record::{Given, Record};
-pub(crate) use request::{Reach, Request, seed};
+pub(crate) use request::{Priority, Reach, Request, seed};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
 
 use self::guests::Guests;
+use self::keys::Key;
 use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
 use self::record::{Failure, now};
+use self::turns::Turns;
 use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::store;
 use exuvia_policies::Caps;
@@ -44,7 +49,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tracing::info;
 
 /// How many executions there may be, and what one may use.
@@ -77,7 +82,7 @@ struct Inner {
     settings: Settings,
     guests: Guests,
     server: Handle,
-    turns: Semaphore,
+    turns: Turns,
     queued: AtomicUsize,
     live: Mutex<HashMap<Id, Arc<Live>>>,
     /// Executions whose end is not written yet: many are one write. They stay in `live` until then.
@@ -87,6 +92,8 @@ struct Inner {
     meanwhile: Meanwhile,
     /// Wakes the task that writes those, and makes what was written durable.
     soon: Notify,
+    /// Held while a job with a key is accepted.
+    keys: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
 }
 
@@ -125,7 +132,7 @@ impl Executor {
     ) -> Result<Self, Error> {
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let executor = Self(Arc::new(Inner {
-            turns: Semaphore::new(settings.at_once),
+            turns: Turns::new(settings.at_once),
             sandbox,
             keep,
             tools,
@@ -140,11 +147,36 @@ impl Executor {
             writing: tokio::sync::Mutex::default(),
             meanwhile: Meanwhile::default(),
             soon: Notify::new(),
+            keys: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
         }));
         executor.recover()?;
         prune::start(&executor.0);
         Ok(executor)
+    }
+
+    /// Accepts a job: its record is on the disk when this returns. One with a key that was used before is not run again.
+    pub(crate) async fn submit_job(
+        &self,
+        granted: Granted,
+        read: impl FnOnce(Map<String, Value>) -> Result<Request, String>,
+    ) -> Result<Submitted, Refused> {
+        let Some(key) = Key::of(&granted) else {
+            return Ok(Submitted::New(self.submit(granted, read, Wait::Not).await?));
+        };
+        // Held until the record is kept, so that of two at once one is the first.
+        let _one = self.0.keys.lock().await;
+        let Some(before) = self.0.keep.keyed(granted.grant(), &key)? else {
+            return Ok(Submitted::New(self.submit(granted, read, Wait::Not).await?));
+        };
+        self.0.gate.refund(granted);
+        if before.arguments == key.arguments {
+            return Ok(Submitted::Known(before.id));
+        }
+        Err(Refused::Arguments(format!(
+            "`idempotency_key` `{}` was used for other arguments, by execution `{}`: give another key",
+            key.text, before.id
+        )))
     }
 
     /// Accepts an execution; it runs whether anybody waits for it or not. What is run is what `read` makes of the
@@ -164,15 +196,16 @@ impl Executor {
             }
         };
         let grant = granted.grant().to_owned();
+        let key = Key::of(&granted);
         let (given, receipt) = granted.spend_as_given();
         let request = read(given).map_err(Refused::Arguments)?;
         let held = Held { receipt: Some(receipt), place };
-        let record = Record::new(&grant, &request);
+        let record = Record { key, ..Record::new(&grant, &request) };
         let mut stored = None;
         if wait == Wait::Not {
             // What begins at once is stored as begun: one write to the disk instead of two.
             let mut first = record.clone();
-            if inner.turns.available_permits() > 0 {
+            if inner.turns.is_free() && request.run_at.is_none() {
                 first.state = State::Running;
                 first.started = Some(first.submitted);
             }

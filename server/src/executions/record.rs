@@ -1,6 +1,7 @@
 //! What is kept of an execution.
 
 use super::id::Id;
+use super::keys::Key;
 use super::outputs;
 use super::request::Request;
 use super::state::State;
@@ -20,6 +21,9 @@ pub(crate) struct Record {
     pub(crate) name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
+    /// What its client knows the submission by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<Key>,
     pub(crate) state: State,
     /// Milliseconds since 1970, as are all times here.
     pub(crate) submitted: u64,
@@ -37,6 +41,7 @@ impl Record {
             grant: grant.to_owned(),
             name: request.name.clone(),
             description: request.description.clone(),
+            key: None,
             state: State::Queued,
             submitted: now(),
             started: None,

@@ -24,8 +24,31 @@ pub(crate) struct Request {
     /// Most time from its start to its end; none means that it may take as long as it likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wall: Option<Duration>,
+    /// How urgent it is among the executions of its grant.
+    #[serde(skip_serializing_if = "Priority::is_normal")]
+    pub(crate) priority: Priority,
+    /// When to begin with it, in milliseconds since 1970; none: as soon as its turn comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run_at: Option<u64>,
     /// Decides all randomness of the run.
     pub(crate) seed: [u8; 32],
+}
+
+/// How urgent an execution is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Priority {
+    Low,
+    #[default]
+    Normal,
+    High,
+}
+
+impl Priority {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn is_normal(&self) -> bool {
+        *self == Self::Normal
+    }
 }
 
 /// Which tools a script may call: those of the servers and those named, or all when neither is given.

@@ -5,10 +5,11 @@ use super::host::Reaching;
 use super::keep::Finished;
 use super::live::Live;
 use super::places::Held;
-use super::record::{Failure, Given};
+use super::record::{Failure, Given, now};
 use super::request::Request;
 use super::state::{Ending, Event, State};
 use super::tools::Caller;
+use super::turns::Turn;
 use exuvia_policies::Caps;
 use exuvia_runtime::{Isolated, Limit, Limits, Outcome, Program};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
     let turn = tokio::select! {
         biased;
         () = live.cancel.cancelled() => None,
-        turn = inner.turns.acquire() => turn.ok(),
+        turn = turn(&inner, &live, &request) => Some(turn),
     };
     inner.queued.fetch_sub(1, Ordering::Relaxed);
     let request = Arc::new(request);
@@ -56,6 +57,14 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
         inner.gate.settle(receipt, ending == Ending::Finished);
     }
     ended(&inner, &live, given, ending, (!written).then_some(request));
+}
+
+/// Waits until it may begin.
+async fn turn(inner: &Inner, live: &Live, request: &Request) -> Turn {
+    if let Some(wait) = request.run_at.map(|at| at.saturating_sub(now())).filter(|wait| *wait > 0) {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    inner.turns.take(live.grant(), request.priority).await
 }
 
 /// Stores that it begins, before anything of it can happen.

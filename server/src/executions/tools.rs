@@ -1,6 +1,7 @@
 //! What a script may ask of the world: calls of tools. The runtime carries the messages, `calls` does them.
 
 use super::live::Live;
+use super::live::Progress;
 use super::request::Reach;
 use crate::gate::Denied;
 use serde::Deserialize;
@@ -30,6 +31,8 @@ pub(crate) enum Ask {
     },
     /// What a tool takes and gives.
     Describe { name: String },
+    /// Show how far the program is.
+    Progress(Progress),
 }
 
 /// What the guest gets.

@@ -1,6 +1,6 @@
 //! Executions as clients see them: the same JSON over MCP and REST.
 
-use super::live::{Cursor, Live, Printed};
+use super::live::{Cursor, Live, Printed, Progress};
 use super::record::{Failure, Given, Numbers, Record, ToolCall};
 use super::{Executor, Id, State};
 use crate::approvals;
@@ -50,6 +50,9 @@ pub(crate) struct Status {
     pub(crate) summary: Summary,
     pub(crate) result: Option<Box<RawValue>>,
     pub(crate) output_vars: IndexMap<String, Box<RawValue>>,
+    /// What the program last said of how far it is; while it is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) progress: Option<Progress>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     /// Give it as `since` to read on from here.
@@ -78,7 +81,11 @@ impl Status {
     pub(crate) fn of_live(live: &Live, since: Cursor) -> Self {
         match live.given() {
             Some(given) => Self::ended(live.record(), &given, since, || live.printed(since)),
-            None => Self { approvals: live.asked(), ..Self::under_way(live.record(), live.printed(since)) },
+            None => Self {
+                approvals: live.asked(),
+                progress: live.progress(),
+                ..Self::under_way(live.record(), live.printed(since))
+            },
         }
     }
 
@@ -97,6 +104,7 @@ impl Status {
             summary: record.into(),
             result: given.result.clone(),
             output_vars: given.outputs.clone(),
+            progress: None,
             stdout: printed.stdout,
             stderr: printed.stderr,
             next: printed.next.to_string(),

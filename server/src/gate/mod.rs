@@ -92,6 +92,16 @@ impl Granted {
         self.permit.grant().as_str()
     }
 
+    /// The arguments as they were given.
+    pub(crate) fn given(&self) -> &Map<String, Value> {
+        &self.given
+    }
+
+    /// The arguments in canonical form.
+    pub(crate) fn canonical(&self) -> &str {
+        self.permit.arguments().as_json()
+    }
+
     pub(crate) fn tool(&self) -> &str {
         self.permit.tool()
     }

@@ -1,18 +1,20 @@
 //! The arguments of the tools that take code, checked: each error says what to do.
 
-use crate::executions::{Reach, Request, seed};
+use crate::executions::{Priority, Reach, Request, seed};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Seconds that `executeCode` may take: what clients wait for.
 const SHORTEST: f64 = 30.0;
 const LONGEST: f64 = 300.0;
 /// A longer limit is as good as none.
 const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
+/// Bytes of an `idempotency_key`.
+const LONGEST_KEY: usize = 200;
 /// Names that every program has already.
 const TAKEN: [&str; 1] = ["input_vars"];
 
@@ -52,6 +54,9 @@ pub(crate) struct CodeArguments {
     pub(crate) mcp_server_names: Option<Vec<String>>,
     pub(crate) timeout: Option<f64>,
     pub(crate) required_secrets: Option<Vec<String>>,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) run_at: Option<Value>,
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// Which of the two tools it is.
@@ -79,6 +84,17 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
     if let Some(secret) = arguments.required_secrets.iter().flatten().next() {
         return Err(format!("there is no secret `{secret}`: `getUserSecrets` lists those that exist"));
     }
+    let later = [
+        ("priority", arguments.priority.is_some()),
+        ("run_at", arguments.run_at.is_some()),
+        ("idempotency_key", arguments.idempotency_key.is_some()),
+    ];
+    if let Some((name, _)) = later.into_iter().find(|(_, given)| *given && way == Way::Sync) {
+        return Err(format!("`{name}` is for jobs: give it to asyncExecuteCode"));
+    }
+    if arguments.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {
+        return Err(format!("`idempotency_key`: give 1 to {LONGEST_KEY} bytes"));
+    }
     for package in arguments.additional_imports.iter().flatten() {
         check_package(package)?;
     }
@@ -93,6 +109,8 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
             tools: arguments.required_tools.unwrap_or_default(),
         },
         wall: wall(arguments.timeout, way)?,
+        priority: arguments.priority.unwrap_or_default(),
+        run_at: arguments.run_at.map(|at| run_at(&at)).transpose()?,
         seed: seed().map_err(|error| format!("no random numbers can be had from the system: {error}"))?,
     })
 }
@@ -112,6 +130,20 @@ fn wall(timeout: Option<f64>, way: Way) -> Result<Option<Duration>, String> {
         (Some(seconds), _) => seconds,
     };
     Ok(Some(Duration::from_secs_f64(seconds.min(CENTURY))))
+}
+
+/// A moment, in milliseconds since 1970, from RFC 3339 or seconds.
+fn run_at(given: &Value) -> Result<u64, String> {
+    let since = match given {
+        Value::String(text) => {
+            humantime::parse_rfc3339_weak(text).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+        }
+        other => other.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    };
+    let milliseconds = since.and_then(|since| u64::try_from(since.as_millis()).ok());
+    milliseconds.ok_or_else(|| {
+        format!("`run_at` is {given}: give a time in UTC such as \"2027-01-31T08:00:00Z\", or seconds since 1970")
+    })
 }
 
 fn inputs(given: Map<String, Value>) -> Result<IndexMap<String, Box<RawValue>>, String> {

@@ -4,7 +4,7 @@ use super::answer::{self, Answered, failed, structured};
 use super::arguments::{self, CodeArguments, Way, read};
 use super::progress;
 use crate::app::App;
-use crate::executions::{Cancelled, Cursor, Id, Live, Refused, Request, State, Status, Wait};
+use crate::executions::{Cancelled, Cursor, Id, Live, Refused, Request, State, Status, Submitted, Wait};
 use crate::gate::Granted;
 use rmcp::service::{RequestContext, RoleServer};
 use serde::Deserialize;
@@ -78,17 +78,24 @@ fn not_accepted(refused: Refused) -> Answered {
     }
 }
 
+const POLL: &str = "Poll checkCodeExecStatus with this execution_uuid; give wait_seconds so that it waits for you.";
+const KNOWN: &str =
+    "This was submitted before with the same idempotency_key, and is not run again. Poll checkCodeExecStatus.";
+
 pub(super) async fn submit(app: &App, granted: Granted) -> Answered {
-    let live = match app.executor.submit(granted, |given| request(given, Way::Async), Wait::Not).await {
-        Ok(live) => live,
+    let grant = granted.grant().to_owned();
+    let submitted = match app.executor.submit_job(granted, |given| request(given, Way::Async)).await {
+        Ok(submitted) => submitted,
         Err(refused) => return not_accepted(refused),
     };
-    structured(&json!({
-        "success": true,
-        "execution_uuid": live.id(),
-        "status": live.state(),
-        "message": "Poll checkCodeExecStatus with this execution_uuid; give wait_seconds so that it waits for you.",
-    }))
+    let (id, state, message) = match submitted {
+        Submitted::New(live) => (live.id(), live.state(), POLL),
+        Submitted::Known(id) => {
+            let status = app.executor.status(&grant, id, Cursor::default()).map_err(|error| error.to_string())?;
+            (id, status.ok_or_else(|| unknown(id))?.summary.status, KNOWN)
+        }
+    };
+    structured(&json!({ "success": true, "execution_uuid": id, "status": state, "message": message }))
 }
 
 #[derive(Deserialize)]

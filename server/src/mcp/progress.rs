@@ -1,6 +1,6 @@
 //! Tells a client that asked for it how its script gets on.
 
-use crate::executions::{Live, State};
+use crate::executions::{Live, Progress, State};
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::{RequestContext, RoleServer};
 use std::time::Duration;
@@ -27,6 +27,11 @@ fn phase(live: &Live) -> String {
     match live.state() {
         State::Queued => "waiting for its turn".into(),
         State::WaitingApproval => "waiting for a person to approve a call".into(),
-        state => live.last_line().unwrap_or_else(|| state.to_string()),
+        state => match live.progress() {
+            Some(Progress { fraction, step }) => {
+                format!("{:.0} % {}", fraction * 100.0, step.unwrap_or_default()).trim_end().to_owned()
+            }
+            None => live.last_line().unwrap_or_else(|| state.to_string()),
+        },
     }
 }

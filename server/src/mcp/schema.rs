@@ -30,6 +30,18 @@ pub(super) fn code() -> Value {
     })
 }
 
+/// What code takes that nobody waits for.
+pub(super) fn job() -> Value {
+    let mut schema = code();
+    schema["properties"]["priority"] = json!({ "type": "string", "enum": ["low", "normal", "high"],
+        "description": "Which of your executions begins first when several wait for their turn." });
+    schema["properties"]["run_at"] = json!({ "anyOf": [{ "type": "string" }, { "type": "number" }],
+        "description": "When to begin, in UTC: \"2027-01-31T08:00:00Z\", or seconds since 1970. At once if left out." });
+    schema["properties"]["idempotency_key"] = json!({ "type": "string", "minLength": 1, "maxLength": 200,
+        "description": "A key of your own: the same submission with the same key again is the same execution." });
+    schema
+}
+
 pub(super) fn status() -> Value {
     json!({
         "type": "object",
@@ -199,6 +211,7 @@ pub(super) fn execution() -> Value {
             "ended_at": { "type": "string" },
             "result": { "description": "The value of the script's last expression." },
             "output_vars": { "type": "object" },
+            "progress": { "type": "object", "properties": { "fraction": { "type": "number" }, "step": { "type": "string" } } },
             "stdout": { "type": "string" },
             "stderr": { "type": "string" },
             "next": { "type": "string", "description": "Give it as `since` to read on." },

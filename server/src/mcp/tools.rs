@@ -33,7 +33,8 @@ the line; fix the script and run it again.";
 const SUBMIT: &str = "\
 Submit a Python script and get its execution_uuid at once, while it runs. For long work: polling loops, many tool calls, \
 anything that may take minutes or hours. Takes what executeCode takes, without its limit of five minutes. The script is \
-stored before this answers, and goes on when you disconnect.
+stored before this answers, and goes on when you disconnect. In it, exuvia_progress(0.4, \"loading\") tells whoever asks for its \
+status how far it is. Give an idempotency_key if you may have to submit the same script again after a broken connection.
 
 Afterwards call checkCodeExecStatus with the execution_uuid and wait_seconds (up to 60), until status is completed, failed, \
 cancelled or timed_out. The id is yours alone, and the result is kept for days.";
@@ -46,10 +47,11 @@ since then.";
 
 fn all() -> Vec<Tool> {
     let code = || object(schema::code());
+    let job = || object(schema::job());
     let execution = || object(schema::execution());
     vec![
         tool("executeCode", "Run Python", EXECUTE, code(), changes()).with_raw_output_schema(execution()),
-        tool("asyncExecuteCode", "Submit Python", SUBMIT, code(), changes())
+        tool("asyncExecuteCode", "Submit Python", SUBMIT, job(), changes())
             .with_raw_output_schema(object(schema::submitted())),
         tool("checkCodeExecStatus", "Check an execution", STATUS, object(schema::status()), reads())
             .with_raw_output_schema(execution()),

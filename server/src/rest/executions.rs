@@ -2,7 +2,7 @@
 
 use super::error::{Body, Error};
 use crate::app::App;
-use crate::executions::{Cancelled, Cursor, Id, State as ExecutionState, Status, Summary, Wait};
+use crate::executions::{Cancelled, Cursor, Id, State as ExecutionState, Status, Submitted, Summary};
 use crate::grants::Principal;
 use crate::mcp::{Way, decide, request, unknown_state};
 use axum::extract::{Path, Query, State};
@@ -24,8 +24,13 @@ pub(super) async fn submit(
     Body(arguments): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Status>), Error> {
     let granted = decide(&app, &principal.grant, "asyncExecuteCode", arguments).await?;
-    let live = app.executor.submit(granted, |given| request(given, Way::Async), Wait::Not).await?;
-    Ok((StatusCode::ACCEPTED, Json(Status::of_live(&live, Cursor::default()))))
+    match app.executor.submit_job(granted, |given| request(given, Way::Async)).await? {
+        Submitted::New(live) => Ok((StatusCode::ACCEPTED, Json(Status::of_live(&live, Cursor::default())))),
+        Submitted::Known(id) => {
+            let status = app.executor.status(&principal.grant, id, Cursor::default())?;
+            Ok((StatusCode::OK, Json(status.ok_or_else(|| unknown(id))?)))
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
