@@ -34,13 +34,14 @@ pub(super) async fn execute(app: &App, granted: Granted, context: &RequestContex
     let leaving = live.cancel.clone().drop_guard();
     tokio::select! {
         biased;
+        // First, so that a client that asked for reports has one of every script.
+        () = progress::report(&live, context) => {}
         () = live.ended() => {}
         () = waits_after(&live, within) => {
             drop(leaving.disarm());
             return waiting(app, &live).await;
         }
         () = context.ct.cancelled() => live.cancel.cancel(),
-        () = progress::report(&live, context) => {}
     }
     live.ended().await;
     drop(leaving.disarm());
