@@ -77,15 +77,12 @@ impl Keep {
         let mut batch = Batch::default();
         for Finished { record, given, request } in all {
             batch.put(Table::Results, record.id.as_bytes(), self.value(record.id, &**given)?);
-            match request {
-                Some(request) => {
-                    batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, &**request)?);
-                    put_record(&mut batch, record);
-                }
-                None => {
-                    batch.put(Table::Executions, record.id.as_bytes(), json(record));
-                    batch.remove(Table::Unfinished, record.id.as_bytes());
-                }
+            if let Some(request) = request {
+                batch.put(Table::Requests, record.id.as_bytes(), self.value(record.id, &**request)?);
+                put_record(&mut batch, record);
+            } else {
+                batch.put(Table::Executions, record.id.as_bytes(), json(record));
+                batch.remove(Table::Unfinished, record.id.as_bytes());
             }
         }
         self.store.apply(batch)

@@ -32,13 +32,27 @@ pub(super) fn code() -> Value {
 
 /// What code takes that nobody waits for.
 pub(super) fn job() -> Value {
+    let own = [
+        (
+            "priority",
+            json!({ "type": "string", "enum": ["low", "normal", "high"],
+            "description": "Which of your executions begins first when several wait for their turn." }),
+        ),
+        (
+            "run_at",
+            json!({ "anyOf": [{ "type": "string" }, { "type": "number" }],
+            "description": "When to begin, in UTC: \"2027-01-31T08:00:00Z\", or seconds since 1970. At once if left out." }),
+        ),
+        (
+            "idempotency_key",
+            json!({ "type": "string", "minLength": 1, "maxLength": 200,
+            "description": "A key of your own: the same submission with the same key again is the same execution." }),
+        ),
+    ];
     let mut schema = code();
-    schema["properties"]["priority"] = json!({ "type": "string", "enum": ["low", "normal", "high"],
-        "description": "Which of your executions begins first when several wait for their turn." });
-    schema["properties"]["run_at"] = json!({ "anyOf": [{ "type": "string" }, { "type": "number" }],
-        "description": "When to begin, in UTC: \"2027-01-31T08:00:00Z\", or seconds since 1970. At once if left out." });
-    schema["properties"]["idempotency_key"] = json!({ "type": "string", "minLength": 1, "maxLength": 200,
-        "description": "A key of your own: the same submission with the same key again is the same execution." });
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.extend(own.map(|(name, parameter)| (name.to_owned(), parameter)));
+    }
     schema
 }
 
