@@ -177,7 +177,7 @@ fn a_client_that_leaves_in_the_middle_of_a_call_stops_that_call_alone() {
     for part in [call.len() / 2, call.len()] {
         let mut leaving = TcpStream::connect(address).unwrap();
         leaving.write_all(head.as_bytes()).unwrap();
-        leaving.write_all(call[..part].as_bytes()).unwrap();
+        leaving.write_all(&call.as_bytes()[..part]).unwrap();
         // Half a request is no execution; a whole one is, once it is listed.
         while part == call.len() && running(&server).is_empty() {}
     }
