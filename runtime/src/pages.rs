@@ -200,6 +200,30 @@ impl Written {
     }
 }
 
+impl Written {
+    /// The pages of `memory` that differ from `pristine`, beyond whose end all is zeros; their offsets, in order. Without a
+    /// scanner, every page is compared.
+    pub(crate) fn differing(scanner: Option<&Scanner>, memory: &[u8], pristine: &[u8]) -> io::Result<Vec<usize>> {
+        let zeros = [0; PAGE];
+        let mut pages = Vec::new();
+        let differs = |at: usize| {
+            let clean = pristine.get(at..at + PAGE).unwrap_or(&zeros);
+            memory.get(at..at + PAGE).is_some_and(|live| live != clean)
+        };
+        let mut see = |start: usize, end: usize| pages.extend((start..end).step_by(PAGE).filter(|at| differs(*at)));
+        match scanner {
+            Some(scanner) => scanner.scan(memory.as_ptr().addr(), memory.len(), see)?,
+            None => see(0, memory.len()),
+        }
+        Ok(pages)
+    }
+
+    /// Hears that the host wrote to the memory, outside of the polls whose faults are counted: nothing is known any more.
+    pub(crate) fn forget(&mut self) {
+        self.scanned = false;
+    }
+}
+
 /// Page faults of this thread so far.
 pub(crate) fn faults() -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
