@@ -6,7 +6,7 @@
 //! The list is kept between runs. A page can only join it by a page fault, on the thread that writes to it; so a run
 //! whose threads had no fault needs no new scan, which takes longer than the copying. (Were pages collapsed into huge
 //! ones behind our back, one could join without a fault: [`Written::new`] forbids that for the range.)
-#![expect(unsafe_code, reason = "ioctl and madvise on a range that the caller borrows mutably, and getrusage")]
+#![expect(unsafe_code, reason = "ioctl and madvise on ranges that the caller borrows mutably, and getrusage")]
 
 use std::fs::File;
 use std::io;
@@ -14,6 +14,8 @@ use std::os::fd::AsRawFd;
 
 /// Bytes of a page. On a machine with larger ones [`Scanner::probe`] fails, and slots are not recycled.
 pub(crate) const PAGE: usize = 4096;
+/// Bytes of a large page.
+const HUGE: usize = 2 << 20;
 /// Most regions asked for in one scan: with more than 512, Linux 6.18 was seen to answer with a stale `walk_end`.
 const MOST_REGIONS: usize = 512;
 /// From one page to the next that [`drops_to_image`] looks at.
@@ -222,6 +224,40 @@ impl Written {
     pub(crate) fn forget(&mut self) {
         self.scanned = false;
     }
+}
+
+/// Has the kernel map `range` for writing at once, instead of page by page as each is written. `huge`: in large pages, where it
+/// can; never for a range of which written pages are listed.
+pub(crate) fn populate(range: &mut [u8], huge: bool) {
+    let start = range.as_mut_ptr().addr().next_multiple_of(PAGE) - range.as_mut_ptr().addr();
+    let Some(whole) = range.get_mut(start..) else { return };
+    let (address, length) = (whole.as_mut_ptr().cast(), whole.len() / PAGE * PAGE);
+    // SAFETY: page-aligned and borrowed mutably; the contents stay. An error (an older kernel, no memory) changes nothing: pages are then
+    // mapped as they are written.
+    unsafe {
+        if huge {
+            libc::madvise(address, length, libc::MADV_HUGEPAGE);
+        }
+        libc::madvise(address, length, libc::MADV_POPULATE_WRITE);
+    }
+}
+
+/// An empty buffer with room for `length` bytes, mapped as [`populate`] does.
+pub(crate) fn large_buffer(length: usize) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(length);
+    let room = buffer.spare_capacity_mut();
+    let (start, length) = (room.as_mut_ptr().addr(), room.len());
+    let first = start.next_multiple_of(HUGE) - start;
+    let length = length.saturating_sub(first) / PAGE * PAGE;
+    if length >= HUGE {
+        // SAFETY: the range lies in the buffer's own allocation, has no contents yet, and only its mapping is asked for. An error
+        // changes nothing.
+        unsafe {
+            let address = room.as_mut_ptr().cast::<u8>().add(first).cast();
+            libc::madvise(address, length, libc::MADV_HUGEPAGE);
+        }
+    }
+    buffer
 }
 
 /// Page faults of this thread so far.

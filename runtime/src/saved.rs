@@ -5,15 +5,19 @@
 //! bytes must notice when they have changed: the guest's memory is not checked, and need not be, as any memory is the guest's
 //! own affair. What the host relies on is checked here.
 
-use crate::pages::PAGE;
+use crate::pages::{PAGE, large_buffer, populate};
 use crate::wasi::KeptWasi;
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::io::{self, Read};
 
 /// Ends every state.
 const MAGIC: [u8; 8] = *b"exuvses1";
 /// Bytes of the head's length and of [`MAGIC`].
 const TRAILER: usize = 16;
+/// Bytes in a row for which one system call is cheaper than the page faults that it saves.
+const MUCH: usize = 64 << 10;
+/// Bytes that most heads fit in.
+const ROOM_FOR_HEAD: usize = 16 << 10;
 /// A WebAssembly page: memory is a whole number of them.
 const WASM_PAGE: u64 = 64 << 10;
 
@@ -71,7 +75,7 @@ impl Saved {
     /// Puts a state together from what an instance has.
     pub(crate) fn new(parts: Parts<'_>) -> io::Result<Self> {
         let contents: usize = parts.contents.iter().map(|bytes| bytes.len()).sum();
-        let mut bytes = Vec::with_capacity(parts.pages.len() * PAGE + contents + 4096);
+        let mut bytes = large_buffer(parts.pages.len() * PAGE + contents + ROOM_FOR_HEAD);
         let mut runs: Vec<(u32, u32)> = Vec::new();
         for page in parts.pages {
             let live = parts.memory.get(*page..*page + PAGE);
@@ -103,6 +107,16 @@ impl Saved {
     /// The state as bytes, for [`Self::from_bytes`].
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Reads the bytes of a state from where they are kept, so many as there should be; into large pages, as fits their size.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are more or fewer.
+    pub fn read(source: impl Read, size: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = large_buffer(size.saturating_add(1));
+        source.take(size as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() == size { Ok(bytes) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     /// Reads what [`Self::bytes`] gave.
@@ -168,14 +182,23 @@ impl Saved {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
-    /// Writes the pages over those of the snapshot in `memory`, which has the length of the state's.
-    pub(crate) fn write_to(&self, memory: &mut [u8]) -> io::Result<()> {
+    /// Writes the pages over those of the snapshot in `memory`, which has the length of the state's; the snapshot itself has `snapshot`
+    /// bytes.
+    pub(crate) fn write_to(&self, memory: &mut [u8], snapshot: usize) -> io::Result<()> {
         let mut rest = self.bytes.as_slice();
         for (first, count) in &self.head.pages {
             let (start, length) = (*first as usize * PAGE, *count as usize * PAGE);
             let (run, after) = rest.split_at_checked(length).ok_or_else(|| io::Error::other("the state is cut"))?;
             let target = memory.get_mut(start..start + length);
-            target.ok_or_else(|| io::Error::other("a page lies outside the memory"))?.copy_from_slice(run);
+            let target = target.ok_or_else(|| io::Error::other("a page lies outside the memory"))?;
+            // Beyond the snapshot nobody lists written pages: such an instance is used once.
+            let (within, beyond) = target.split_at_mut(snapshot.saturating_sub(start).min(length));
+            for (range, huge) in [(within, false), (beyond, true)] {
+                if range.len() >= MUCH {
+                    populate(range, huge);
+                }
+            }
+            target.copy_from_slice(run);
             rest = after;
         }
         Ok(())

@@ -124,7 +124,8 @@ impl Slot {
             grown.map_err(|error| failed(io::Error::other(format!("{error:#}"))))?;
         }
         self.written.forget();
-        saved.write_to(self.memory.data_mut(&mut self.store)).map_err(failed)
+        let snapshot = usize::try_from(now).unwrap_or(usize::MAX);
+        saved.write_to(self.memory.data_mut(&mut self.store), snapshot).map_err(failed)
     }
 
     /// The state that the run, which has returned, leaves to the next call. `guest` is what was its state.
