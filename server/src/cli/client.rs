@@ -37,6 +37,9 @@ pub(crate) struct Submit {
     /// Stop it after this long
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+    /// Go on where the last call with this name ended
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
     #[command(flatten)]
     at: Server,
 }
@@ -85,6 +88,9 @@ pub(crate) fn submit(arguments: &Submit) -> Result<Status, Failure> {
         add(fields, "mcp_server_names", &arguments.servers);
         if let Some(timeout) = arguments.timeout {
             fields.insert("timeout".into(), timeout.as_secs_f64().into());
+        }
+        if let Some(session) = &arguments.session {
+            fields.insert("session_id".into(), session.as_str().into());
         }
     }
     let status = arguments.at.ask(|client, url| client.post(format!("{url}/v1/executions")).json(&body))?;
@@ -184,7 +190,7 @@ pub(super) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 impl Server {
-    fn ask(&self, request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Result<Value, Failure> {
+    pub(super) fn ask(&self, request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Result<Value, Failure> {
         ask(&self.url, |client| {
             let request = request(client, self.url.trim_end_matches('/'));
             match &self.key {

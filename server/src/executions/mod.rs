@@ -14,6 +14,7 @@ mod prune;
 mod record;
 mod request;
 mod run;
+mod session;
 mod state;
 mod tools;
 mod view;
@@ -25,7 +26,7 @@ pub(crate) use keep::Keep;
 pub(crate) use live::{Cursor, Live};
 pub(crate) use outputs::nearest;
 use record::{Given, Record};
-pub(crate) use request::{Reach, Request, seed};
+pub(crate) use request::{InSession, Reach, Request, seed};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
@@ -35,6 +36,7 @@ use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
 use self::record::{Failure, now};
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::sessions::{Line, Sessions};
 use crate::store;
 use exuvia_policies::Caps;
 use exuvia_runtime::{Limits, Sandbox};
@@ -73,6 +75,7 @@ struct Inner {
     keep: Keep,
     tools: Arc<dyn Tools>,
     gate: Arc<Gate>,
+    sessions: Sessions,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
@@ -121,6 +124,7 @@ impl Executor {
         keep: Keep,
         tools: Arc<dyn Tools>,
         gate: Arc<Gate>,
+        sessions: Sessions,
         settings: Settings,
     ) -> Result<Self, Error> {
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
@@ -130,6 +134,7 @@ impl Executor {
             keep,
             tools,
             gate,
+            sessions,
             places: Arc::default(),
             settings,
             guests,
@@ -166,13 +171,12 @@ impl Executor {
         let grant = granted.grant().to_owned();
         let (given, receipt) = granted.spend_as_given();
         let request = read(given).map_err(Refused::Arguments)?;
-        let held = Held { receipt: Some(receipt), place };
         let record = Record::new(&grant, &request);
         let mut stored = None;
         if wait == Wait::Not {
-            // What begins at once is stored as begun: one write to the disk instead of two.
+            // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
-            if inner.turns.available_permits() > 0 {
+            if inner.turns.available_permits() > 0 && request.session.is_none() {
                 first.state = State::Running;
                 first.started = Some(first.submitted);
             }
@@ -180,6 +184,8 @@ impl Executor {
             inner.keep.durable().await?;
             stored = Some(first.state);
         }
+        // In line from here on: calls of a session come in the order in which they are stored.
+        let held = Held { receipt: Some(receipt), place, line: inner.line(&grant, &request) };
         info!(execution = %record.id, grant, "submitted");
         Ok(inner.enqueue(record, request, stored, held))
     }
@@ -228,7 +234,8 @@ impl Executor {
             match (record.state, inner.keep.request(id)?) {
                 (State::Queued, Some(request)) => {
                     // It was decided when it was accepted.
-                    let held = Held { receipt: None, place: inner.places.take(&record.grant) };
+                    let line = inner.line(&record.grant, &request);
+                    let held = Held { receipt: None, place: inner.places.take(&record.grant), line };
                     inner.enqueue(record, request, Some(State::Queued), held);
                 }
                 _ => inner.interrupted(record)?,
@@ -265,6 +272,11 @@ impl Inner {
         self.queued.fetch_add(1, Ordering::Relaxed);
         self.guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
         live
+    }
+
+    /// A place among the calls of its session, if it is one.
+    fn line(&self, grant: &str, request: &Request) -> Option<Line> {
+        request.session.as_ref().map(|session| self.sessions.line(grant, &session.id))
     }
 
     /// Ends what a process that is gone had begun.

@@ -4,6 +4,7 @@ use super::id::Id;
 use super::outputs;
 use super::request::Request;
 use super::state::State;
+use crate::sessions::Name;
 use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub(crate) struct Record {
     pub(crate) name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
+    /// The session that it is a call of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) session: Option<Name>,
     pub(crate) state: State,
     /// Milliseconds since 1970, as are all times here.
     pub(crate) submitted: u64,
@@ -37,6 +41,7 @@ impl Record {
             grant: grant.to_owned(),
             name: request.name.clone(),
             description: request.description.clone(),
+            session: request.session.as_ref().map(|session| session.id.clone()),
             state: State::Queued,
             submitted: now(),
             started: None,
@@ -59,6 +64,8 @@ pub(crate) struct Given {
     /// Where a value could not be converted and its `repr` stands instead.
     pub(crate) reprs: Vec<String>,
     pub(crate) warnings: Vec<String>,
+    /// Of a call of a session: whether it began from nothing.
+    pub(crate) new_session: Option<bool>,
     pub(crate) tool_calls: Vec<ToolCall>,
     /// All calls, of which `tool_calls` lists the first.
     pub(crate) calls: u64,

@@ -36,10 +36,12 @@ pub(crate) enum Table {
     Counters = 6,
     /// Approval id → what a person is asked, and what they said.
     Approvals = 7,
+    /// Grant and session id → where its state is.
+    Sessions = 30,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -48,6 +50,7 @@ impl Table {
         Self::Unfinished,
         Self::Counters,
         Self::Approvals,
+        Self::Sessions,
     ];
 }
 
@@ -134,7 +137,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| {
             if source.kind() == io::ErrorKind::StorageFull { Self::Full } else { Self::File { doing, path, source } }
