@@ -67,7 +67,10 @@ pub(crate) struct Parts<'a> {
 
 impl std::fmt::Debug for Saved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Saved").field("bytes", &self.bytes.len()).field("memory", &self.head.memory).finish_non_exhaustive()
+        f.debug_struct("Saved")
+            .field("bytes", &self.bytes.len())
+            .field("memory", &self.head.memory)
+            .finish_non_exhaustive()
     }
 }
 

@@ -78,8 +78,14 @@ fn names_functions_classes_imports_and_generators_go_on() {
          g = numbers()\nnext(g)",
     );
     assert_eq!(calls.value("x += 1\n[x, f(), math.tau, j.dumps([1]), next(g)]"), json!([2, 12, "patched", "[1]", 2]));
-    assert_eq!(calls.value("second = C()\n[C.count, type(first) is C, isinstance(second, C), next(g)]"), json!([2, true, true, 3]));
-    assert_eq!(calls.value("import sys\n[__name__, sys.modules['__main__'].x, 'helper' in globals()]"), json!(["__main__", 2, true]));
+    assert_eq!(
+        calls.value("second = C()\n[C.count, type(first) is C, isinstance(second, C), next(g)]"),
+        json!([2, true, true, 3])
+    );
+    assert_eq!(
+        calls.value("import sys\n[__name__, sys.modules['__main__'].x, 'helper' in globals()]"),
+        json!(["__main__", 2, true])
+    );
     assert_eq!(calls.place.sandbox.mismatches(), 0);
     // Without a session nothing of it is there.
     assert_eq!(calls.place.run("x").ending, "raised NameError: name 'x' is not defined");
@@ -120,14 +126,19 @@ fn an_open_file_is_the_same_file_in_the_next_call() {
 fn what_belongs_to_one_call_is_new_in_each() {
     let mut calls = Calls::new();
     let inputs = |name: &str, value: i32| [(name.to_owned(), to_raw_value(&value).unwrap())].into_iter().collect();
-    let first = Program { inputs: inputs("a", 1), outputs: vec!["a".into()], ..Program::new("import sys\nsys.argv.append('x')\na") };
+    let first = Program {
+        inputs: inputs("a", 1),
+        outputs: vec!["a".into()],
+        ..Program::new("import sys\nsys.argv.append('x')\na")
+    };
     assert_eq!(calls.program(&first).outputs, json!({ "a": 1 }));
     let second = Program { inputs: inputs("b", 2), ..Program::new("[a, b, input_vars, sys.argv, __file__]") };
     assert_eq!(calls.program(&second).result, json!([1, 2, { "b": 2 }, ["script.py"], "script.py"]));
     let third = Program { inputs: inputs("a", 3), ..Program::new("[a, b]") };
     assert_eq!(calls.program(&third).result, json!([3, 2]));
     // No result, no output of an earlier call; streams are there again.
-    let ran = calls.run("import sys, os, io\nsys.stdout = io.StringIO()\nsys.__stderr__.close()\nos.close(1)\nprint('lost')");
+    let ran =
+        calls.run("import sys, os, io\nsys.stdout = io.StringIO()\nsys.__stderr__.close()\nos.close(1)\nprint('lost')");
     assert_eq!((ran.result, ran.stdout.as_str()), (Value::Null, ""));
     let ran = calls.run("import sys\nprint('seen')\nprint('too', file=sys.stderr)");
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("seen\n", "too\n"));
@@ -149,7 +160,10 @@ fn a_traceback_shows_the_lines_of_the_call_that_each_frame_is_from() {
     calls.value("# a comment\ndef broken():\n    return 1 / 0  # in the first");
     let ran = calls.run("\n\nvalue = 1\nbroken()  # in the second");
     assert_eq!((ran.ending.as_str(), ran.line), ("raised ZeroDivisionError: division by zero", Some(4)));
-    for line in ["\"script.py (call 2)\", line 4, in <module>\n    broken()  # in the second", "\"script.py\", line 3, in broken\n    return 1 / 0  # in the first"] {
+    for line in [
+        "\"script.py (call 2)\", line 4, in <module>\n    broken()  # in the second",
+        "\"script.py\", line 3, in broken\n    return 1 / 0  # in the first",
+    ] {
         assert!(ran.traceback.contains(line), "{}", ran.traceback);
     }
     // Raising is an end like any other: what came before it stays.
@@ -175,12 +189,18 @@ fn pools_and_threads_that_wait_go_on() {
          q, seen = queue.Queue(), []\ndef work():\n    while True:\n        item = q.get()\n        seen.append(item)\n        q.task_done()\n\
          threading.Thread(target=work, daemon=True).start()\nq.put(1); q.join()",
     );
-    assert_eq!(calls.value("q.put(2); q.join()\n[list(pool.map(str, range(3))), seen]"), json!([["0", "1", "2"], [1, 2]]));
+    assert_eq!(
+        calls.value("q.put(2); q.join()\n[list(pool.map(str, range(3))), seen]"),
+        json!([["0", "1", "2"], [1, 2]])
+    );
     calls.value("import asyncio\nloop = asyncio.new_event_loop()\nasync def f(n):\n    await asyncio.sleep(0.01)\n    return n\nloop.run_until_complete(f(1))");
     assert_eq!(calls.value("loop.run_until_complete(f(2))"), json!(2));
     // The end of a call is not the end of the program.
     calls.value("import atexit, tempfile, logging\natexit.register(print, 'never')\nfolder = tempfile.TemporaryDirectory()\nlogging.basicConfig(filename='log.txt', filemode='w', level='INFO')\nlogging.info('one')");
-    assert_eq!(calls.value("import os\nlogging.info('two')\n[os.path.isdir(folder.name), open('log.txt').read()]"), json!([true, "INFO:root:one\nINFO:root:two\n"]));
+    assert_eq!(
+        calls.value("import os\nlogging.info('two')\n[os.path.isdir(folder.name), open('log.txt').read()]"),
+        json!([true, "INFO:root:one\nINFO:root:two\n"])
+    );
 }
 
 #[test]
@@ -192,7 +212,10 @@ fn grown_memory_comes_back_whole_and_the_limits_are_asked() {
     let needs = calls.state.as_ref().unwrap().needs();
     calls.limits.memory = needs - 1;
     let error = calls.left(&Program::new("1")).unwrap_err();
-    assert!(matches!(error, Error::SessionAboveLimit { needed, limit } if needed == needs && limit == needs - 1), "{error}");
+    assert!(
+        matches!(error, Error::SessionAboveLimit { needed, limit } if needed == needs && limit == needs - 1),
+        "{error}"
+    );
     calls.limits.memory = needs + 16 * MIB;
     assert_eq!(calls.left(&Program::new("len(big)")).unwrap().0.result, json!(6_000_000));
     // Less than it was costs less: what is freed and zero again is not kept, but what is freed alone is.

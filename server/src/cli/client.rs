@@ -190,7 +190,10 @@ pub(super) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 impl Server {
-    pub(super) fn ask(&self, request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Result<Value, Failure> {
+    pub(super) fn ask(
+        &self,
+        request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Result<Value, Failure> {
         ask(&self.url, |client| {
             let request = request(client, self.url.trim_end_matches('/'));
             match &self.key {

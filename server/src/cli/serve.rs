@@ -128,7 +128,8 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
     sessions.start();
     let keep = Keep::new(store, Files::new(data.files()));
-    let executor = Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
+    let executor =
+        Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
     Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
 }
 

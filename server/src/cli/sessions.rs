@@ -35,10 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             for one in sessions {
                 let (id, used, expires) = (text(one, "session_id"), text(one, "used_at"), text(one, "expires_at"));
                 let (calls, bytes) = (field(one, "calls"), field(one, "bytes"));
-                print::out(&format!(
-                    "{}  {calls} calls, {bytes} bytes, used {used}, expires {expires}",
-                    visible(id)
-                ));
+                print::out(&format!("{}  {calls} calls, {bytes} bytes, used {used}, expires {expires}", visible(id)));
             }
             if sessions.is_empty() {
                 print::error("exuvia: there are none");

@@ -59,7 +59,9 @@ pub(crate) enum Error {
     Damaged(Name),
     #[error("the session `{0}` was made by another version of this server; {ANEW}")]
     OtherVersion(Name),
-    #[error("the session `{name}` has grown to {needed} bytes of memory and files, and this run may have {limit}; {ANEW}")]
+    #[error(
+        "the session `{name}` has grown to {needed} bytes of memory and files, and this run may have {limit}; {ANEW}"
+    )]
     AboveLimit { name: Name, needed: u64, limit: u64 },
     #[error("the sessions of this grant take as much of the disk as they may: remove one, or wait until one expires")]
     GrantFull,
@@ -201,7 +203,8 @@ impl Inner {
         let size = state.bytes().len() as u64;
         self.quota.replace(grant, before.as_ref().map_or(0, |record| record.size), size)?;
         let written = self.files.put(state.bytes()).and_then(|(file, hash)| {
-            let record = Record::next(before.as_ref().filter(|_| !call.is_first), grant, name, call.by, (file, hash, size));
+            let record =
+                Record::next(before.as_ref().filter(|_| !call.is_first), grant, name, call.by, (file, hash, size));
             let mut batch = Batch::default();
             batch.put(Table::Sessions, key(grant, name), record.to_bytes());
             self.store.apply(batch)
@@ -256,7 +259,8 @@ impl Inner {
             // One that a call has come for is not idle.
             let Some(_turn) = self.turns.free(&key(&record.grant, &record.name)) else { continue };
             // It may have been used since.
-            let Some(record) = self.record(&record.grant, &record.name)?.filter(|record| self.is_expired(record)) else {
+            let Some(record) = self.record(&record.grant, &record.name)?.filter(|record| self.is_expired(record))
+            else {
                 continue;
             };
             self.forget(&record)?;

@@ -15,7 +15,9 @@ impl Name {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let length = text.chars().count();
         if length == 0 || length > LONGEST || text.chars().any(char::is_control) {
-            return Err(format!("`session_id` has {length} characters: give 1 to {LONGEST}, and no control characters"));
+            return Err(format!(
+                "`session_id` has {length} characters: give 1 to {LONGEST}, and no control characters"
+            ));
         }
         Ok(Self(text.to_owned()))
     }
