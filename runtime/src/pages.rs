@@ -396,6 +396,32 @@ mod tests {
     }
 
     #[test]
+    fn what_the_host_wrote_is_found_once_the_list_is_forgotten() {
+        let Some(scanner) = scanner() else { return };
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(64 * PAGE as u64).unwrap();
+        let (live, clean) = (mapping(&file, 64 * PAGE), mapping(&file, 64 * PAGE));
+        let mut written = Written::new(live);
+        written.restore(&scanner, live, clean, 1).unwrap();
+        live[5 * PAGE] = 1;
+        assert_eq!(Written::differing(Some(&scanner), live, clean).unwrap(), [5 * PAGE]);
+        assert_eq!(Written::differing(None, live, clean).unwrap(), [5 * PAGE]);
+        // A session's state is written outside of the polls whose faults are counted.
+        written.restore(&scanner, live, clean, 0).unwrap();
+        assert_ne!(live, clean);
+        written.forget();
+        written.restore(&scanner, live, clean, 0).unwrap();
+        assert!(live == clean);
+    }
+
+    #[test]
+    fn memory_beyond_the_snapshot_is_compared_with_zeros() {
+        let mut live = vec![0; 4 * PAGE];
+        live[3 * PAGE + 9] = 1;
+        assert_eq!(Written::differing(None, &live, &[0; 2 * PAGE]).unwrap(), [3 * PAGE]);
+    }
+
+    #[test]
     fn pages_that_were_only_read_are_left_alone() {
         let Some(scanner) = scanner() else { return };
         let file = tempfile::tempfile().unwrap();
