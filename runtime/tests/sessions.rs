@@ -112,6 +112,7 @@ fn frames_random_state_and_files_go_on() {
     assert_ne!(drawn(&mut calls), drawn(&mut calls));
 }
 
+/// Seen to fail with a `resume` that leaves the descriptors as they are in a fresh run.
 #[test]
 fn an_open_file_is_the_same_file_in_the_next_call() {
     let mut calls = Calls::new();
@@ -122,6 +123,7 @@ fn an_open_file_is_the_same_file_in_the_next_call() {
     assert_eq!(calls.value("db.execute('select a from t').fetchall()"), json!([[7]]));
 }
 
+/// Seen to fail with streams that are not renewed, and with a monotonic clock that begins anew.
 #[test]
 fn what_belongs_to_one_call_is_new_in_each() {
     let mut calls = Calls::new();
@@ -147,6 +149,7 @@ fn what_belongs_to_one_call_is_new_in_each() {
     assert_eq!(calls.value("time.monotonic() > before"), json!(true));
 }
 
+/// Seen to fail with a `bind` that sets every name.
 #[test]
 fn tools_are_bound_anew_and_never_over_a_name_of_the_program_s() {
     let mut calls = Calls::new();
@@ -154,6 +157,7 @@ fn tools_are_bound_anew_and_never_over_a_name_of_the_program_s() {
     assert_eq!(calls.value("[later(), mcp_mine]"), json!(["Tool", 5]));
 }
 
+/// Seen to fail with one file name for all calls.
 #[test]
 fn a_traceback_shows_the_lines_of_the_call_that_each_frame_is_from() {
     let mut calls = Calls::new();
@@ -172,6 +176,7 @@ fn a_traceback_shows_the_lines_of_the_call_that_each_frame_is_from() {
     assert_eq!(calls.value("y"), json!(2));
 }
 
+/// Seen to fail with handles that are counted from 0 in each call.
 #[test]
 fn no_handle_of_an_earlier_call_means_another_effect() {
     let mut calls = Calls::new();
@@ -181,6 +186,7 @@ fn no_handle_of_an_earlier_call_means_another_effect() {
     assert_eq!(calls.value("import time\ntime.sleep(0.01)\n'slept'"), json!("slept"));
 }
 
+/// Seen to fail with handlers of `logging` that are closed at the end of a call.
 #[test]
 fn pools_and_threads_that_wait_go_on() {
     let mut calls = Calls::new();
@@ -203,6 +209,7 @@ fn pools_and_threads_that_wait_go_on() {
     );
 }
 
+/// Seen to fail with a `check_session` that does not compare with the limit.
 #[test]
 fn grown_memory_comes_back_whole_and_the_limits_are_asked() {
     let mut calls = Calls::new();
@@ -226,6 +233,7 @@ fn grown_memory_comes_back_whole_and_the_limits_are_asked() {
     assert!(matches!(left, Left::TooLarge(size) if size > 48_000_000), "{left:?}");
 }
 
+/// Seen to fail with any status of the guest taken for a normal return.
 #[test]
 fn a_call_that_was_stopped_leaves_nothing() {
     let mut calls = Calls::new();
@@ -244,6 +252,7 @@ fn a_call_that_was_stopped_leaves_nothing() {
     assert_eq!(ran.result, json!(1));
 }
 
+/// Seen to fail with any status of the guest taken for a normal return.
 #[test]
 fn a_hostile_session_harms_itself_alone() {
     let mut calls = Calls::new();
@@ -284,6 +293,7 @@ fn a_session_works_alike_where_instances_are_made_anew() {
     assert_eq!(calls.value("int(frame.a.sum())"), json!(3));
 }
 
+/// Seen to fail with a `check_session` that does not look at the snapshot.
 #[test]
 fn a_state_of_another_snapshot_or_a_damaged_one_is_refused() {
     let mut calls = Calls::new();
