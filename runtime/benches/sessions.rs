@@ -4,6 +4,7 @@
 use anyhow::{Context, ensure};
 use exuvia_runtime::{Cache, Config, Isolated, Left, Limits, Outcome, Program, Sandbox, Saved, Session, Silent};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -16,9 +17,9 @@ const FRAME: &str = "import numpy as np, pandas as pd\nframe = pd.DataFrame(np.r
 fn main() -> anyhow::Result<()> {
     let sandbox = Sandbox::open(&Config::new(Cache::of_user()?), &Silent)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let call = |source: &str, from: Option<&Saved>, most| -> anyhow::Result<Option<Saved>> {
+    let call = |source: &str, from: Option<&Arc<Saved>>, most| -> anyhow::Result<Option<Saved>> {
         let limits = Limits { memory: 1 << 30, ..Limits::default() };
-        let session = Session { from, most };
+        let session = Session { from: from.cloned(), most };
         let (program, host) = (Program::new(source), Box::new(Isolated::default()));
         let run = sandbox.run_in_session(&program, &limits, host, CancellationToken::new(), session);
         let (outcome, left) = runtime.block_on(run)?;
@@ -34,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     })?;
     println!("a fresh run of `1`: {fresh:?}");
     for (name, source) in [("small", SMALL), ("frame of 50 MB", FRAME)] {
-        let state = call(source, None, MOST)?.context("no state")?;
+        let state = Arc::new(call(source, None, MOST)?.context("no state")?);
         println!("{name}: {} bytes", state.bytes().len());
         let file = tempfile_with(state.bytes())?;
         // With `most` 0 the state is compared, and not copied.
@@ -56,12 +57,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn from_file(path: &std::path::Path) -> anyhow::Result<Saved> {
+fn from_file(path: &std::path::Path) -> anyhow::Result<Arc<Saved>> {
     let file = std::fs::File::open(path)?;
     let size = usize::try_from(file.metadata()?.len())?;
     let bytes = Saved::read(file, size)?;
     blake3_of(&bytes);
-    Ok(Saved::from_bytes(bytes)?)
+    Ok(Arc::new(Saved::from_bytes(bytes)?))
 }
 
 fn blake3_of(bytes: &[u8]) {

@@ -53,10 +53,10 @@ impl Config {
 }
 
 /// The session that a run is a call of.
-#[derive(Debug, Clone, Copy)]
-pub struct Session<'a> {
-    /// What the call before left; None for the first.
-    pub from: Option<&'a Saved>,
+#[derive(Debug)]
+pub struct Session {
+    /// What the call before left; None for the first. Let go of before the program begins.
+    pub from: Option<Arc<Saved>>,
     /// Most bytes of what this call leaves.
     pub most: u64,
 }
@@ -163,7 +163,7 @@ impl Sandbox {
         limits: &Limits,
         host: Box<dyn Host>,
         cancel: CancellationToken,
-        session: Session<'_>,
+        session: Session,
     ) -> Result<(Outcome, Left), Error> {
         self.run_as(program, limits, host, cancel, Some(session)).await
     }
@@ -174,12 +174,13 @@ impl Sandbox {
         limits: &Limits,
         host: Box<dyn Host>,
         cancel: CancellationToken,
-        session: Option<Session<'_>>,
+        session: Option<Session>,
     ) -> Result<(Outcome, Left), Error> {
         self.check(limits)?;
+        let most = session.as_ref().map(|session| session.most);
         let from = session.and_then(|session| session.from);
-        self.check_session(limits, from)?;
-        let message = program.message(session.is_some())?;
+        self.check_session(limits, from.as_deref())?;
+        let message = program.message(most.is_some())?;
         let stopped = |limit| Ok((Outcome::Stopped(Output::default(), limit), Left::Nothing));
         // Never closed, so never an error.
         let _permit = tokio::select! {
@@ -195,13 +196,14 @@ impl Sandbox {
         }
         let library = Arc::clone(self.slots.library());
         let mut guest = Guest::new(library, host, program.seed, limits, Arc::clone(&watch), self.memory_floor());
-        if let Some(from) = from {
+        if let Some(from) = &from {
             resume(&mut guest, from, limits)?;
         }
         guest.wasi.install(&program.files)?;
 
         let mut slot = self.slots.take(guest).await?;
-        if let Some(Err(error)) = from.map(|from| slot.resume(from)) {
+        // It may be large, and the run long.
+        if let Some(Err(error)) = from.map(|from| slot.resume(&from)) {
             self.keeper.order();
             return Err(error);
         }
@@ -211,8 +213,8 @@ impl Sandbox {
         let memory = slot.memory.data_size(&slot.store) as u64;
         let memory_digest = self.digest.then(|| slot.digest());
         let mut guest = slot.end().ok_or_else(|| Error::Guest { what: "its state was lost".into() })?;
-        let mut left = match session {
-            Some(session) if returned.ran() => self.slots.save(&mut slot, &mut guest, &self.identity, session.most),
+        let mut left = match most {
+            Some(most) if returned.ran() => self.slots.save(&mut slot, &mut guest, &self.identity, most),
             _ => Left::Nothing,
         };
         // Anything but a normal return leaves an instance in the middle of something.

@@ -5,6 +5,7 @@ mod support;
 
 use exuvia_runtime::{Config, Error, Left, Limits, Outcome, Program, Saved, Session};
 use serde_json::{Value, json, value::to_raw_value};
+use std::sync::Arc;
 use support::{Place, Ran, Stepped, config, limits};
 use tokio_util::sync::CancellationToken;
 
@@ -36,8 +37,8 @@ impl Calls {
         self.seed += 1;
         let program = Program { seed: [self.seed; 32], ..program.clone() };
         // The bytes, as they come back from a disk.
-        let from = self.state.as_ref().map(|state| Saved::from_bytes(state.bytes().to_vec()).unwrap());
-        let session = Session { from: from.as_ref(), most: self.most };
+        let from = self.state.as_ref().map(|state| Arc::new(Saved::from_bytes(state.bytes().to_vec()).unwrap()));
+        let session = Session { from, most: self.most };
         let host = Box::new(Stepped::at(1_000_000_000 + 1000 * u64::from(self.seed)));
         let run = self.place.sandbox.run_in_session(&program, &self.limits, host, CancellationToken::new(), session);
         let (outcome, left): (Outcome, Left) = self.place.runtime.block_on(run)?;

@@ -7,7 +7,7 @@ use super::request::InSession;
 use crate::sessions::{self, Call};
 use exuvia_runtime::{self as runtime, Host, Left, Limits, Outcome, Program, Saved, Session};
 use std::sync::Arc;
-use tracing::error;
+use tracing::{error, info};
 
 /// Why there was no run.
 pub(super) enum NotRun {
@@ -47,11 +47,10 @@ pub(super) async fn run(
         let state = inner.server.spawn(async move { sessions.state(&grant, &id).await });
         state.await.unwrap_or(Err(sessions::Error::Lost)).map_err(NotRun::Session)?
     };
-    let from = before.as_deref();
-    let begin = Session { from, most: inner.sessions.largest() };
+    let is_first = before.is_none();
+    let begin = Session { from: before, most: inner.sessions.largest() };
     let ran = inner.sandbox.run_in_session(program, limits, host, live.cancel.clone(), begin).await;
     let (outcome, left) = ran.map_err(|error| not_run(error, session))?;
-    let is_first = from.is_none();
     let warning = match left {
         Left::State(state) => keep(inner, live, session, is_first, state).await,
         Left::Nothing => Some("this call did not come to its end".into()),
@@ -74,7 +73,12 @@ async fn keep(inner: &Arc<Inner>, live: &Live, session: &InSession, is_first: bo
     let (grant, id, call) = (live.grant().to_owned(), session.id.clone(), Call { by: live.id(), is_first });
     let kept = inner.server.spawn(async move { sessions.keep(&grant, &id, call, state).await });
     let failed = kept.await.unwrap_or(Err(sessions::Error::Lost)).err()?;
-    error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "a session could not be kept");
+    match &failed {
+        sessions::Error::Store(_) | sessions::Error::Lost => {
+            error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "a session could not be kept");
+        }
+        _ => info!(execution = %live.id(), "a session was not kept"),
+    }
     Some(failed.to_string())
 }
 

@@ -2,7 +2,7 @@
 //! client nor a guest has a part in them.
 
 use super::record::Record;
-use crate::store::Error;
+use crate::store::{Error, FOR_NEW, Room};
 use exuvia_runtime::Saved;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -13,17 +13,22 @@ use uuid::Uuid;
 
 /// The folder of all states: memory of programs, so its owner's alone.
 #[derive(Debug)]
-pub(super) struct Files(PathBuf);
+pub(super) struct Files {
+    folder: PathBuf,
+    room: Room,
+}
 
 impl Files {
     pub(super) fn open(folder: PathBuf) -> Result<Self, Error> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(Error::file("make the folder", &folder))?;
-        Ok(Self(folder))
+        Ok(Self { room: Room::of(&folder), folder })
     }
 
     /// Writes a state; it is on the disk when this returns. Gives its name and its hash.
     pub(super) fn put(&self, state: &[u8]) -> Result<(Uuid, String), Error> {
+        // A large one must not take the room that the store needs to go on.
+        self.room.at_least(FOR_NEW.saturating_add(state.len() as u64))?;
         let hash = blake3::hash(state).to_hex().to_string();
         let name = Uuid::now_v7();
         let path = self.path(name);
@@ -33,7 +38,7 @@ impl Files {
             file.write_all(state)?;
             file.sync_all()?;
             fs::rename(&temporary, &path)?;
-            File::open(&self.0)?.sync_all()
+            File::open(&self.folder)?.sync_all()
         };
         if let Err(error) = written() {
             // What is left of a write that failed is of no use.
@@ -64,19 +69,19 @@ impl Files {
 
     /// Removes every file but those of `names`.
     pub(super) fn remove_all_but(&self, names: &HashSet<Uuid>) -> Result<(), Error> {
-        let read = || Error::file("read the folder", &self.0);
-        for entry in fs::read_dir(&self.0).map_err(read())? {
+        let read = || Error::file("read the folder", &self.folder);
+        for entry in fs::read_dir(&self.folder).map_err(read())? {
             let entry = entry.map_err(read())?;
             let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
             if !name.is_some_and(|name: Uuid| names.contains(&name)) {
-                let path = entry.path();
-                fs::remove_file(&path).map_err(Error::file("remove", path))?;
+                let removed = fs::remove_file(entry.path());
+                tracing::debug!(?removed, "removed a file that no session has");
             }
         }
         Ok(())
     }
 
     fn path(&self, name: Uuid) -> PathBuf {
-        self.0.join(name.to_string())
+        self.folder.join(name.to_string())
     }
 }

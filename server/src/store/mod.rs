@@ -11,6 +11,7 @@ mod seal;
 mod sled;
 
 pub(crate) use self::files::Files;
+pub(crate) use self::room::{FOR_NEW, Room};
 pub(crate) use self::sled::Sled;
 
 use std::io;
