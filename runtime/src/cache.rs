@@ -169,6 +169,15 @@ impl Entry {
         }
     }
 
+    /// What the compiled snapshot is, as a hash: another one has another memory.
+    pub(crate) fn identity(&self) -> String {
+        let module = self.load::<Seal>(SEAL).and_then(|seal| seal.files.get(MODULE).cloned()).unwrap_or_default();
+        let name = self.folder.file_name().unwrap_or_default();
+        let mut identity = blake3::Hasher::new();
+        identity.update(name.as_encoded_bytes()).update(module.as_bytes());
+        identity.finalize().to_hex().to_string()
+    }
+
     pub(crate) fn module(&self) -> PathBuf {
         self.folder.join(MODULE)
     }

@@ -54,6 +54,16 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
+    /// Effects begun so far.
+    pub(crate) fn started(&self) -> i32 {
+        self.started
+    }
+
+    /// Counts on from an earlier call of the session, so that no handle of that means another effect now.
+    pub(crate) fn count_from(&mut self, started: i32) {
+        self.started = started;
+    }
+
     /// Whether one more effect, with a message of `size` bytes, may begin.
     fn has_room(&self, size: usize) -> bool {
         let count = self.table.len().max(self.running.len());

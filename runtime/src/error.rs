@@ -47,6 +47,12 @@ pub enum Error {
     InputFile { path: String, why: &'static str },
     #[error("the guest package failed: {what}")]
     Guest { what: String },
+    #[error("the session was made by another version of Exuvia or of its Python, whose memory this one cannot read")]
+    OtherSnapshot,
+    #[error("a memory limit of {limit} bytes is below the {needed} bytes that the session has grown to")]
+    SessionAboveLimit { needed: u64, limit: u64 },
+    #[error("could not bring the session back")]
+    Resume { source: io::Error },
     #[error("could not restore an instance to the snapshot")]
     Restore { source: io::Error },
 }

@@ -1,6 +1,7 @@
 //! The one way from a run to the world.
 
 use crate::clock::{Clock, RealClock};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 pub type Pending = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 
 /// One of the two streams a program writes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
     Stdout,
     Stderr,

@@ -7,6 +7,7 @@
 //! The shape of a run, from outside in:
 //!
 //! - `sandbox`, `slots`, `slot`, `pages`, `keeper`: an instance to run in, as good as new;
+//! - `saved`: what one call of a session leaves to the next;
 //! - `run`, `stop`: the call into it, and why it ended;
 //! - `watch`, `watchdog`, `fence`: its limits, and how it is stopped;
 //! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
@@ -30,6 +31,7 @@ mod program;
 mod progress;
 mod run;
 mod sandbox;
+mod saved;
 mod slot;
 mod slots;
 mod snapshot;
@@ -51,6 +53,7 @@ pub use output::Kept;
 pub use pages::Recycling;
 pub use program::Program;
 pub use progress::{Phase, Progress, Silent};
-pub use sandbox::{Config, Sandbox};
+pub use sandbox::{Config, Sandbox, Session};
+pub use saved::{Left, Saved};
 pub use stop::Limit;
 pub use usage::Usage;

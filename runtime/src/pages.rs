@@ -6,7 +6,7 @@
 //! The list is kept between runs. A page can only join it by a page fault, on the thread that writes to it; so a run
 //! whose threads had no fault needs no new scan, which takes longer than the copying. (Were pages collapsed into huge
 //! ones behind our back, one could join without a fault: [`Written::new`] forbids that for the range.)
-#![expect(unsafe_code, reason = "ioctl and madvise on a range that the caller borrows mutably, and getrusage")]
+#![expect(unsafe_code, reason = "ioctl and madvise on ranges that the caller borrows mutably, and getrusage")]
 
 use std::fs::File;
 use std::io;
@@ -14,6 +14,8 @@ use std::os::fd::AsRawFd;
 
 /// Bytes of a page. On a machine with larger ones [`Scanner::probe`] fails, and slots are not recycled.
 pub(crate) const PAGE: usize = 4096;
+/// Bytes of a large page.
+const HUGE: usize = 2 << 20;
 /// Most regions asked for in one scan: with more than 512, Linux 6.18 was seen to answer with a stale `walk_end`.
 const MOST_REGIONS: usize = 512;
 /// From one page to the next that [`drops_to_image`] looks at.
@@ -200,6 +202,64 @@ impl Written {
     }
 }
 
+impl Written {
+    /// The pages of `memory` that differ from `pristine`, beyond whose end all is zeros; their offsets, in order. Without a
+    /// scanner, every page is compared.
+    pub(crate) fn differing(scanner: Option<&Scanner>, memory: &[u8], pristine: &[u8]) -> io::Result<Vec<usize>> {
+        let zeros = [0; PAGE];
+        let mut pages = Vec::new();
+        let differs = |at: usize| {
+            let clean = pristine.get(at..at + PAGE).unwrap_or(&zeros);
+            memory.get(at..at + PAGE).is_some_and(|live| live != clean)
+        };
+        let mut see = |start: usize, end: usize| pages.extend((start..end).step_by(PAGE).filter(|at| differs(*at)));
+        match scanner {
+            Some(scanner) => scanner.scan(memory.as_ptr().addr(), memory.len(), see)?,
+            None => see(0, memory.len()),
+        }
+        Ok(pages)
+    }
+
+    /// Hears that the host wrote to the memory, outside of the polls whose faults are counted: nothing is known any more.
+    pub(crate) fn forget(&mut self) {
+        self.scanned = false;
+    }
+}
+
+/// Has the kernel map `range` for writing at once, instead of page by page as each is written. `huge`: in large pages, where it
+/// can; never for a range of which written pages are listed.
+pub(crate) fn populate(range: &mut [u8], huge: bool) {
+    let start = range.as_mut_ptr().addr().next_multiple_of(PAGE) - range.as_mut_ptr().addr();
+    let Some(whole) = range.get_mut(start..) else { return };
+    let (address, length) = (whole.as_mut_ptr().cast(), whole.len() / PAGE * PAGE);
+    // SAFETY: page-aligned and borrowed mutably; the contents stay. An error (an older kernel, no memory) changes nothing: pages are then
+    // mapped as they are written.
+    unsafe {
+        if huge {
+            libc::madvise(address, length, libc::MADV_HUGEPAGE);
+        }
+        libc::madvise(address, length, libc::MADV_POPULATE_WRITE);
+    }
+}
+
+/// An empty buffer with room for `length` bytes, mapped as [`populate`] does.
+pub(crate) fn large_buffer(length: usize) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(length);
+    let room = buffer.spare_capacity_mut();
+    let (start, length) = (room.as_mut_ptr().addr(), room.len());
+    let first = start.next_multiple_of(HUGE) - start;
+    let length = length.saturating_sub(first) / PAGE * PAGE;
+    if length >= HUGE {
+        // SAFETY: the range lies in the buffer's own allocation, has no contents yet, and only its mapping is asked for. An error
+        // changes nothing.
+        unsafe {
+            let address = room.as_mut_ptr().cast::<u8>().add(first).cast();
+            libc::madvise(address, length, libc::MADV_HUGEPAGE);
+        }
+    }
+    buffer
+}
+
 /// Page faults of this thread so far.
 pub(crate) fn faults() -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
@@ -333,6 +393,32 @@ mod tests {
             assert!(!written.restore(&scanner, live, clean, 0).unwrap().scanned);
             assert!(live == clean);
         }
+    }
+
+    #[test]
+    fn what_the_host_wrote_is_found_once_the_list_is_forgotten() {
+        let Some(scanner) = scanner() else { return };
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(64 * PAGE as u64).unwrap();
+        let (live, clean) = (mapping(&file, 64 * PAGE), mapping(&file, 64 * PAGE));
+        let mut written = Written::new(live);
+        written.restore(&scanner, live, clean, 1).unwrap();
+        live[5 * PAGE] = 1;
+        assert_eq!(Written::differing(Some(&scanner), live, clean).unwrap(), [5 * PAGE]);
+        assert_eq!(Written::differing(None, live, clean).unwrap(), [5 * PAGE]);
+        // A session's state is written outside of the polls whose faults are counted.
+        written.restore(&scanner, live, clean, 0).unwrap();
+        assert_ne!(live, clean);
+        written.forget();
+        written.restore(&scanner, live, clean, 0).unwrap();
+        assert!(live == clean);
+    }
+
+    #[test]
+    fn memory_beyond_the_snapshot_is_compared_with_zeros() {
+        let mut live = vec![0; 4 * PAGE];
+        live[3 * PAGE + 9] = 1;
+        assert_eq!(Written::differing(None, &live, &[0; 2 * PAGE]).unwrap(), [3 * PAGE]);
     }
 
     #[test]

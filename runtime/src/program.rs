@@ -33,8 +33,8 @@ impl Program {
         Self { source: source.into(), ..Self::default() }
     }
 
-    /// The program message of `python-wasm/guest/ABI.md`.
-    pub(crate) fn message(&self) -> Result<Vec<u8>, Error> {
+    /// The program message of `python-wasm/guest/ABI.md`; with `session`, of one call of a session.
+    pub(crate) fn message(&self, session: bool) -> Result<Vec<u8>, Error> {
         if self.outputs.len() > MOST_NAMES {
             return Err(Error::TooManyOutputs { count: self.outputs.len(), most: MOST_NAMES });
         }
@@ -43,11 +43,12 @@ impl Program {
         let length = u32::try_from(source.len()).unwrap_or(u32::MAX);
         message.extend_from_slice(&length.to_le_bytes());
         message.extend_from_slice(source);
-        if !self.is_plain() {
+        if session || !self.is_plain() {
             let settings = Settings {
                 name: (!self.name.is_empty()).then_some(&self.name),
                 inputs: &self.inputs,
                 outputs: &self.outputs,
+                session,
             };
             serde_json::to_writer(&mut message, &settings)
                 .map_err(|error| Error::Guest { what: format!("its settings could not be written: {error}") })?;
@@ -71,4 +72,6 @@ struct Settings<'a> {
     inputs: &'a IndexMap<String, Box<RawValue>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     outputs: &'a [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    session: bool,
 }

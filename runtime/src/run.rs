@@ -80,6 +80,13 @@ fn settle(polled: Poll<wasmtime::Result<i32>>, over: Option<Limit>, watch: &Watc
     }
 }
 
+impl Returned {
+    /// Whether the guest package came to its end, whatever the program did.
+    pub(crate) fn ran(&self) -> bool {
+        matches!(self, Self::Status(RAN))
+    }
+}
+
 /// The outcome of a call, from what the guest left behind.
 pub(crate) fn outcome(guest: Guest, returned: &Returned, usage: Usage) -> Outcome {
     let output = Output { stdout: guest.wasi.stdout, stderr: guest.wasi.stderr, usage, ..Output::default() };

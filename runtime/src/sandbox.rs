@@ -15,6 +15,7 @@ use crate::pages::Recycling;
 use crate::program::Program;
 use crate::progress::Progress;
 use crate::run::{self, Returned};
+use crate::saved::{Left, Saved};
 use crate::slots::{self, Slots};
 use crate::stop::Limit;
 use crate::usage::Usage;
@@ -51,12 +52,23 @@ impl Config {
     }
 }
 
+/// The session that a run is a call of.
+#[derive(Debug)]
+pub struct Session {
+    /// What the call before left; None for the first. Let go of before the program begins.
+    pub from: Option<Arc<Saved>>,
+    /// Most bytes of what this call leaves.
+    pub most: u64,
+}
+
 /// A snapshot of Python in which programs are run. Each run is on its own; many may be under way.
 pub struct Sandbox {
     slots: Arc<Slots>,
     keeper: Keeper,
     permits: Semaphore,
     digest: bool,
+    /// What states of sessions belong to.
+    identity: String,
 }
 
 impl Sandbox {
@@ -84,6 +96,7 @@ impl Sandbox {
             slots,
             permits: Semaphore::new(config.slots as usize),
             digest: config.digest,
+            identity: entry.identity(),
         })
     }
 
@@ -135,37 +148,96 @@ impl Sandbox {
         host: Box<dyn Host>,
         cancel: CancellationToken,
     ) -> Result<Outcome, Error> {
+        Ok(self.run_as(program, limits, host, cancel, None).await?.0)
+    }
+
+    /// [`Self::run`] as one call of a session: from the state that the call before left, with the globals, imports, files and open
+    /// descriptors of that. Gives the state for the next call, if the program came to its end, by an exception or not. A call that was
+    /// stopped leaves nothing: the session is what it was before it.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when the state was made by another snapshot or does not fit the memory limit.
+    pub async fn run_in_session(
+        &self,
+        program: &Program,
+        limits: &Limits,
+        host: Box<dyn Host>,
+        cancel: CancellationToken,
+        session: Session,
+    ) -> Result<(Outcome, Left), Error> {
+        self.run_as(program, limits, host, cancel, Some(session)).await
+    }
+
+    async fn run_as(
+        &self,
+        program: &Program,
+        limits: &Limits,
+        host: Box<dyn Host>,
+        cancel: CancellationToken,
+        session: Option<Session>,
+    ) -> Result<(Outcome, Left), Error> {
         self.check(limits)?;
-        let message = program.message()?;
+        let most = session.as_ref().map(|session| session.most);
+        let from = session.and_then(|session| session.from);
+        self.check_session(limits, from.as_deref())?;
+        let message = program.message(most.is_some())?;
+        let stopped = |limit| Ok((Outcome::Stopped(Output::default(), limit), Left::Nothing));
         // Never closed, so never an error.
         let _permit = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Ok(Outcome::Stopped(Output::default(), Limit::Cancelled)),
+            () = cancel.cancelled() => return stopped(Limit::Cancelled),
             permit = self.permits.acquire() => permit,
         };
         let started = Instant::now();
         let watch = Arc::new(Watch::new(limits, host.uncounted(), cancel));
         // A limit that allows nothing must not depend on when the watchdog looks.
         if let Some(limit) = watch.over(Instant::now()) {
-            return Ok(Outcome::Stopped(Output::default(), limit));
+            return stopped(limit);
         }
         let library = Arc::clone(self.slots.library());
         let mut guest = Guest::new(library, host, program.seed, limits, Arc::clone(&watch), self.memory_floor());
+        if let Some(from) = &from {
+            resume(&mut guest, from, limits)?;
+        }
         guest.wasi.install(&program.files)?;
 
         let mut slot = self.slots.take(guest).await?;
+        // It may be large, and the run long.
+        if let Some(Err(error)) = from.map(|from| slot.resume(&from)) {
+            self.keeper.order();
+            return Err(error);
+        }
+        let memory_before = self.digest.then(|| slot.digest());
         let returned = run::call(&mut slot, &message, self.slots.watchdog(), &watch).await;
         let wall = started.elapsed();
         let memory = slot.memory.data_size(&slot.store) as u64;
         let memory_digest = self.digest.then(|| slot.digest());
-        let guest = slot.end().ok_or_else(|| Error::Guest { what: "its state was lost".into() })?;
+        let mut guest = slot.end().ok_or_else(|| Error::Guest { what: "its state was lost".into() })?;
+        let mut left = match most {
+            Some(most) if returned.ran() => self.slots.save(&mut slot, &mut guest, &self.identity, most),
+            _ => Left::Nothing,
+        };
         // Anything but a normal return leaves an instance in the middle of something.
         let kept = matches!(returned, Returned::Status(_)) && self.slots.give_back(slot, watch.meter.faults());
         if !kept && self.slots.recycles() {
             self.keeper.order();
         }
         let peak_memory = memory + guest.wasi.files.peak();
-        Ok(run::outcome(guest, &returned, Usage { wall, cpu: watch.meter.total(), peak_memory, memory_digest }))
+        let usage = Usage { wall, cpu: watch.meter.total(), peak_memory, memory_digest, memory_before };
+        let outcome = run::outcome(guest, &returned, usage);
+        if matches!(outcome, Outcome::Stopped(..)) {
+            left = Left::Nothing;
+        }
+        Ok((outcome, left))
+    }
+
+    fn check_session(&self, limits: &Limits, from: Option<&Saved>) -> Result<(), Error> {
+        let Some(from) = from else { return Ok(()) };
+        if !from.is_of(&self.identity) {
+            return Err(Error::OtherSnapshot);
+        }
+        let (needed, limit) = (from.needs(), limits.memory);
+        if needed > limit { Err(Error::SessionAboveLimit { needed, limit }) } else { Ok(()) }
     }
 
     fn check(&self, limits: &Limits) -> Result<(), Error> {
@@ -178,6 +250,14 @@ impl Sandbox {
         }
         Ok(())
     }
+}
+
+fn resume(guest: &mut Guest, from: &Saved, limits: &Limits) -> Result<(), Error> {
+    guest.effects.count_from(from.effects());
+    if guest.wasi.resume(from.wasi(), from.contents()) {
+        return Ok(());
+    }
+    Err(Error::SessionAboveLimit { needed: from.needs(), limit: limits.memory.min(limits.files) })
 }
 
 fn load(engine: &Engine, entry: &Entry) -> Result<Module, Error> {

@@ -4,9 +4,13 @@ use crate::error::Error;
 use crate::fence::Fence;
 use crate::guest::{Guest, State};
 use crate::pages::{PAGE, Restored, Scanner, Written, drops_to_image};
+use crate::saved::{Parts, Saved};
 use std::io;
 use std::sync::Arc;
 use wasmtime::{Global, InstancePre, Linker, Memory, Module, Store, TypedFunc, Val};
+
+/// Bytes of the pages that WebAssembly counts in.
+const WASM_PAGE: u64 = 64 << 10;
 
 /// The snapshot as an instance that is never called: what the others are restored to.
 pub(crate) struct Pristine {
@@ -108,6 +112,44 @@ impl Slot {
         let restored = self.written.restore(scanner, memory, pristine, faults)?;
         self.stack_pointer.set(&mut self.store, self.stack_top).map_err(io::Error::other)?;
         Ok(restored)
+    }
+
+    /// Makes memory what it was at the end of an earlier call. On an error the slot must be dropped.
+    pub(crate) fn resume(&mut self, saved: &Saved) -> Result<(), Error> {
+        let failed = |source: io::Error| Error::Resume { source };
+        let now = self.memory.data_size(&self.store) as u64;
+        let more = saved.memory().checked_sub(now).ok_or(Error::OtherSnapshot)?;
+        if more > 0 {
+            let grown = self.memory.grow(&mut self.store, more / WASM_PAGE);
+            grown.map_err(|error| failed(io::Error::other(format!("{error:#}"))))?;
+        }
+        self.written.forget();
+        let snapshot = usize::try_from(now).unwrap_or(usize::MAX);
+        saved.write_to(self.memory.data_mut(&mut self.store), snapshot).map_err(failed)
+    }
+
+    /// The state that the run, which has returned, leaves to the next call. `guest` is what was its state.
+    pub(crate) fn save(
+        &mut self,
+        scanner: Option<&Scanner>,
+        pristine: &Pristine,
+        guest: &mut Guest,
+        snapshot: &str,
+        most: u64,
+    ) -> io::Result<Result<Saved, u64>> {
+        if self.stack_pointer.get(&mut self.store).i32() != self.stack_top.i32() {
+            return Err(io::Error::other("the stack is not empty"));
+        }
+        let memory = self.memory.data(&self.store);
+        let pages = Written::differing(scanner, memory, pristine.bytes())?;
+        // What the files cost covers their contents, their names and what is written of them beside.
+        let size = (pages.len() * PAGE) as u64 + guest.wasi.files.used();
+        if size > most {
+            return Ok(Err(size));
+        }
+        let effects = guest.effects.started();
+        let (wasi, contents) = guest.wasi.keep();
+        Saved::new(Parts { snapshot, memory, pages: &pages, wasi, contents, effects }).map(Ok)
     }
 
     /// A hash of all memory.

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::pages::Scanner;
 use crate::program::Program;
 use crate::run::{self, Returned};
+use crate::saved::Left;
 use crate::slot::{Pristine, Slot};
 use crate::watch::Watch;
 use crate::watchdog::Watchdog;
@@ -141,6 +142,15 @@ impl Slots {
         true
     }
 
+    /// [`Slot::save`] of a slot of ours.
+    pub(crate) fn save(&self, slot: &mut Slot, guest: &mut Guest, snapshot: &str, most: u64) -> Left {
+        match slot.save(self.scanner.as_ref(), &self.pristine, guest, snapshot, most) {
+            Ok(Ok(saved)) => Left::State(saved),
+            Ok(Err(size)) => Left::TooLarge(size),
+            Err(error) => Left::Failed(error),
+        }
+    }
+
     /// Makes a slot, runs nothing in it so that its usual pages are there, and keeps it.
     pub(crate) async fn prepare(&self) -> Result<(), Error> {
         let limits = Limits { wall: PATIENCE, cpu: PATIENCE, memory: engine::MOST_MEMORY, ..Limits::default() };
@@ -148,7 +158,7 @@ impl Slots {
         let host = Box::new(Isolated::default());
         let guest = Guest::new(Arc::clone(&self.library), host, [0; 32], &limits, Arc::clone(&watch), self.floor());
         let mut slot = Slot::new(&self.module, guest).await?;
-        let returned = run::call(&mut slot, &Program::new("").message()?, &self.watchdog, &watch).await;
+        let returned = run::call(&mut slot, &Program::new("").message(false)?, &self.watchdog, &watch).await;
         slot.end();
         if matches!(returned, Returned::Status(_)) {
             self.give_back(slot, watch.meter.faults());

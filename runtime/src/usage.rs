@@ -16,6 +16,8 @@ pub struct Usage {
     pub peak_memory: u64,
     /// A hash of all linear memory at the end, with [`Config::digest`](crate::Config::digest).
     pub memory_digest: Option<[u8; 32]>,
+    /// The same before the program was given to it.
+    pub memory_before: Option<[u8; 32]>,
 }
 
 /// Counts the processor time of the threads that poll one run. Only one of them does at a time.

@@ -4,6 +4,7 @@ use crate::calls::Calls;
 use crate::executions::Executor;
 use crate::gate::Gate;
 use crate::grants::Grants;
+use crate::sessions::Sessions;
 use crate::upstream::{Remotes, Upstreams};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) executor: Executor,
+    pub(crate) sessions: Sessions,
     pub(crate) upstreams: Upstreams,
     /// What changes the upstream servers while this one runs.
     pub(crate) remotes: Arc<Remotes>,

@@ -16,6 +16,7 @@ mod grants;
 mod http;
 mod mcp;
 mod rest;
+mod sessions;
 mod store;
 mod tls;
 mod upstream;

@@ -75,6 +75,25 @@ fn a_full_disk_refuses_what_is_new_and_loses_nothing_of_what_is_under_way() {
     }
 }
 
+/// Seen to fail with a write that does not look at the room that its size leaves.
+#[test]
+fn a_session_that_would_fill_the_disk_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = on_a_small_disk(folder.path()) else { return };
+    let call = |script: &str| server.tool("executeCode", json!({ "script": script, "session_id": "a" })).1;
+    assert_eq!(call("x = b'1' * 8_000_000\nlen(x)")["warnings"], json!([]));
+    let given = call("x = b'2' * 60_000_000\nlen(x)");
+    assert_eq!(given["result"], 60_000_000);
+    let expected = "the session `a` is as it was before this call: the disk of the data folder is full: make room, or lower \
+                    `retention` in exuvia.toml";
+    assert_eq!(given["warnings"], json!([expected]));
+    assert_eq!(call("x[:1].decode() + str(len(x))")["result"], "18000000");
+    assert_eq!(
+        fs::read_dir(server.root().join(server.data.strip_prefix("/").unwrap()).join("sessions")).unwrap().count(),
+        1
+    );
+}
+
 /// Starts the server on `data`, which must refuse to: what it says.
 fn refused(data: &Path) -> String {
     let mut child = server::command(data).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -399,6 +399,7 @@ fn the_tools_are_datagen_s_by_name_and_parameter() {
             "name",
             "description",
             "session_id",
+            "reset_session",
             "input_vars",
             "output_vars",
             "required_tools",

@@ -49,6 +49,39 @@ def finish_threads_and_output():
     flush()
 
 
+def finish_call():
+    """The end of one call of a session, which is no end of the program: exit callbacks are not run, handlers stay open, and threads
+    that still wait go on when a later call waits."""
+    if scheduler.has_queued():
+        try:
+            scheduler.run_remaining()
+        except BaseException as raised:
+            _report(raised)
+    for reference in logging._handlerList[:]:
+        handler = reference()
+        if handler is not None:
+            _flush(handler)
+    flush()
+
+
+def renew_streams():
+    """The standard streams as a program finds them, whatever an earlier call of the session has put in their place."""
+    global _STDOUT, _STDERR
+    if _STDOUT.closed:
+        _STDOUT = _stream(1, "<stdout>")
+    if _STDERR.closed:
+        _STDERR = _stream(2, "<stderr>")
+    sys.stdout = sys.__stdout__ = _STDOUT
+    sys.stderr = sys.__stderr__ = _STDERR
+    sys.stdin = sys.__stdin__
+
+
+def _stream(descriptor, name):
+    stream = open(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    stream.buffer.raw.name = name
+    return stream
+
+
 def flush():
     """Flush the standard streams, and what the program put in their place."""
     _flush(_STDOUT)

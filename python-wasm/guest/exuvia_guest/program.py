@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 
 import _exuvia
-from exuvia_guest import ending, errors, tools
+from exuvia_guest import ending, errors, sessions, tools
 from exuvia_guest.convert import Conversion, dumps
 from exuvia_guest.source import compile_program
 
@@ -26,13 +26,13 @@ def run(message):
     length = int.from_bytes(message[:4], "little")
     source = message[4 : 4 + length].decode()
     rest = message[4 + length :]
-    name, inputs, wanted = _parameters(rest) if rest else (DEFAULT_NAME, {}, ())
+    name, inputs, wanted, in_session = _parameters(rest) if rest else (DEFAULT_NAME, {}, (), False)
     if name is not DEFAULT_NAME:
         sys.argv[0] = name
     if source[:1] == "\ufeff":
         source = source[1:]
 
-    module = ModuleType("__main__")
+    module, file = sessions.begin(name) if in_session else (ModuleType("__main__"), name)
     names = module.__dict__
     names["__builtins__"] = builtins
     names["__file__"] = name
@@ -41,13 +41,13 @@ def run(message):
     names.update(inputs)
     names["input_vars"] = inputs
     sys.modules["__main__"] = module
-    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
 
     value = None
     error = None
     status = 0
     try:
-        head, tail = compile_program(source, name)
+        head, tail = compile_program(source, file)
         if head is not None:
             exec(head, names)
         if tail is not None:
@@ -55,8 +55,11 @@ def run(message):
     except SystemExit as exit:
         status = ending.status(exit)
     except BaseException as raised:
-        error = errors.describe(raised, name)
-    ending.finish_threads_and_output()
+        error = errors.describe(raised, file)
+    if in_session:
+        ending.finish_call()
+    else:
+        ending.finish_threads_and_output()
     if value is None and error is None and not status and not wanted:
         _exuvia.finish(b"")
     else:
@@ -65,7 +68,8 @@ def run(message):
 
 def _parameters(rest):
     parameters = json.loads(rest)
-    return parameters.get("name") or DEFAULT_NAME, parameters.get("inputs") or {}, parameters.get("outputs") or ()
+    name = parameters.get("name") or DEFAULT_NAME
+    return name, parameters.get("inputs") or {}, parameters.get("outputs") or (), parameters.get("session", False)
 
 
 def _own_names(names):

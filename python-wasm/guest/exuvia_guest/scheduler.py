@@ -292,6 +292,13 @@ def cut_context(raised):
         raised = raised.__context__
 
 
+def forget_handles():
+    """At the begin of a further call of a session: the host knows none of those before."""
+    del stack[1:]
+    _waits.clear()
+    _known.clear()
+
+
 def _always():
     return True
 

@@ -51,9 +51,11 @@ class Tool:
 
 
 def bind(source, names):
-    """Set a function for every tool that the source mentions; called before the inputs are set, which win."""
+    """Set a function for every tool that the source mentions; called before the inputs are set, which win. What an earlier call of
+    the session has given such a name wins, too, unless it is a tool: that may have changed since."""
     for name in set(_NAMES.findall(source)):
-        names[name] = Tool(name)
+        if name not in names or type(names[name]) is Tool:
+            names[name] = Tool(name)
 
 
 def _arguments(name, args, kwargs):

@@ -3,15 +3,18 @@
 //! - `library`: the tree that every run shares;
 //! - `node`: files, folders and links of one run, and what they cost;
 //! - `resolve`: from a path to a node;
-//! - `tree`: the operations.
+//! - `tree`: the operations;
+//! - `keep`: what a session keeps of it all.
 //!
 //! Descriptors and WASI's view of all this are `wasi`'s.
 
+mod keep;
 pub(crate) mod library;
 mod node;
 mod resolve;
 mod tree;
 
+pub(crate) use keep::KeptFiles;
 pub(crate) use library::Library;
 pub(crate) use node::{Device, Id, Kind, Stat};
 pub(crate) use resolve::LONGEST_PATH;

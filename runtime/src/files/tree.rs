@@ -72,6 +72,10 @@ impl Files {
         self.used
     }
 
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// The most that [`Self::used`] ever was.
     pub(crate) fn peak(&self) -> u64 {
         self.peak
@@ -99,6 +103,17 @@ impl Files {
         }
         self.close(id);
         Ok(())
+    }
+
+    pub(super) fn nodes(&self) -> &[Option<Node>] {
+        &self.nodes
+    }
+
+    /// Puts other nodes in the place of all there are.
+    pub(super) fn replace(&mut self, nodes: Vec<Option<Node>>, used: u64) {
+        self.nodes = nodes;
+        self.used = used;
+        self.peak = self.peak.max(used);
     }
 
     pub(super) fn own(&self, id: Id) -> Option<&Node> {

@@ -3,7 +3,6 @@
 use super::descriptors::{Descriptor, Node, PREOPEN};
 use super::shapes::{filestat, filetype, new_time, pipe, text};
 use super::{Errno, Wasi};
-use crate::clock::Clock;
 use crate::files::{Kind, Open};
 use crate::host::Stream;
 use crate::stop::Exit;
@@ -43,10 +42,10 @@ impl WasiSnapshotPreview1 for Wasi {
 
     /// Processor time is the monotonic clock: the real one would differ from run to run.
     fn clock_time_get(&mut self, _: &mut Memory<'_>, id: types::Clockid, _: u64) -> Result<u64> {
-        Ok(self.host.clock(match id {
-            types::Clockid::Realtime => Clock::Wall,
-            _ => Clock::Monotonic,
-        }))
+        Ok(match id {
+            types::Clockid::Realtime => self.now(),
+            _ => self.monotonic(),
+        })
     }
 
     async fn fd_advise(&mut self, _: &mut Memory<'_>, fd: types::Fd, _: u64, _: u64, _: types::Advice) -> Result<()> {

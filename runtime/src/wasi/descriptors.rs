@@ -3,18 +3,19 @@
 use super::Errno;
 use crate::files::{Files, Id, Kind};
 use crate::host::Stream;
+use serde::{Deserialize, Serialize};
 
 /// Most descriptors of one run, as a usual `ulimit -n`; bounds the table, which is host memory.
 const MOST: usize = 1024;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Descriptor {
     Stdin,
     Output(Stream),
     Node(Node),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Node {
     pub(super) id: Id,
     pub(super) kind: Kind,
@@ -27,7 +28,8 @@ pub(super) struct Node {
 /// The preopened root, as the C library looks for it.
 pub(super) const PREOPEN: u32 = 3;
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Descriptors(Vec<Option<Descriptor>>);
 
 impl Default for Descriptors {
@@ -51,6 +53,21 @@ impl Default for Descriptors {
 }
 
 impl Descriptors {
+    /// Puts the standard streams and the root back where a program finds them; gives what was in their place.
+    pub(super) fn renew_first(&mut self) -> Vec<Descriptor> {
+        let fresh = Self::default().0;
+        if self.0.len() < fresh.len() {
+            self.0.resize(fresh.len(), None);
+        }
+        let places = self.0.iter_mut().zip(fresh);
+        places.filter_map(|(place, fresh)| std::mem::replace(place, fresh)).collect()
+    }
+
+    /// Whether there are no more than a run may have.
+    pub(super) fn fit(&self) -> bool {
+        self.0.len() <= MOST
+    }
+
     pub(super) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
         self.0.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::Badf)
     }

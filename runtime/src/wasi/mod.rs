@@ -5,14 +5,17 @@
 //!
 //! - `linker`: names the functions for wasmtime;
 //! - `calls`: what each does;
-//! - `descriptors`: the guest's open files.
+//! - `descriptors`: the guest's open files;
+//! - `keep`: what a session keeps of it all.
 
 mod buffers;
 mod calls;
 mod descriptors;
+mod keep;
 mod linker;
 mod shapes;
 
+pub(crate) use keep::KeptWasi;
 pub(crate) use linker::add_to_linker;
 
 use crate::clock::Clock;
@@ -40,6 +43,10 @@ pub(crate) struct Wasi {
     pub(crate) host: Box<dyn Host>,
     descriptors: Descriptors,
     random: ChaCha12Rng,
+    /// What the monotonic clock had come to when the run began: 0, unless it is a further call of a session.
+    before: u64,
+    /// What it last said.
+    monotonic: u64,
 }
 
 impl Wasi {
@@ -60,6 +67,8 @@ impl Wasi {
             host,
             descriptors: Descriptors::default(),
             random: ChaCha12Rng::from_seed(seed),
+            before: 0,
+            monotonic: 0,
         }
     }
 
@@ -78,6 +87,12 @@ impl Wasi {
 
     fn now(&mut self) -> u64 {
         self.host.clock(Clock::Wall)
+    }
+
+    /// The monotonic clock, which goes on from call to call of a session.
+    fn monotonic(&mut self) -> u64 {
+        self.monotonic = self.before.saturating_add(self.host.clock(Clock::Monotonic));
+        self.monotonic
     }
 
     /// Bytes by which the files may grow, as far as the memory limit goes.

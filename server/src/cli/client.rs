@@ -46,6 +46,9 @@ pub(crate) struct Submit {
     /// Begin with it then, e.g. 2027-01-31T08:00:00Z
     #[arg(long, value_name = "TIME")]
     run_at: Option<String>,
+    /// Go on where the last call with this name ended
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
     #[command(flatten)]
     at: Server,
 }
@@ -101,6 +104,9 @@ pub(crate) fn submit(arguments: &Submit) -> Result<Status, Failure> {
         }
         if let Some(timeout) = arguments.timeout {
             fields.insert("timeout".into(), timeout.as_secs_f64().into());
+        }
+        if let Some(session) = &arguments.session {
+            fields.insert("session_id".into(), session.as_str().into());
         }
     }
     let status = arguments.at.ask(|client, url| client.post(format!("{url}/v1/executions")).json(&body))?;
@@ -200,7 +206,10 @@ pub(super) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 impl Server {
-    fn ask(&self, request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Result<Value, Failure> {
+    pub(super) fn ask(
+        &self,
+        request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Result<Value, Failure> {
         ask(&self.url, |client| {
             let request = request(client, self.url.trim_end_matches('/'));
             match &self.key {

@@ -14,6 +14,7 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod sessions;
 mod shown;
 
 use clap::error::ErrorKind;
@@ -78,6 +79,7 @@ enum Command {
     Grants(grants::Arguments),
     Policy(policy::Arguments),
     Approvals(approvals::Arguments),
+    Sessions(sessions::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Mcp(mcp::Arguments),
@@ -115,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Grants(arguments) => grants::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
+        Command::Sessions(arguments) => sessions::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Mcp(arguments) => mcp::run(arguments),

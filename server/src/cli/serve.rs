@@ -12,6 +12,7 @@ use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
+use crate::sessions::Sessions;
 use crate::store::{Files, Sled, Store};
 use crate::upstream::{self, Registry, Remotes, Sealed, Upstreams, Vault};
 use exuvia_runtime::{Cache, Sandbox};
@@ -124,9 +125,12 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
     let (upstreams, remotes) = upstreams(config, data, &base_url)?;
     let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
+    let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
+    sessions.start();
     let keep = Keep::new(store, Files::new(data.files()));
-    let executor = Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), settings)?;
-    Ok(App { executor, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
+    let executor =
+        Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
+    Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
 }
 
 fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {

@@ -38,6 +38,11 @@ impl Data {
         self.0.join("files")
     }
 
+    /// The states of sessions.
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.0.join("sessions")
+    }
+
     pub(crate) fn audit(&self) -> PathBuf {
         self.0.join("audit")
     }

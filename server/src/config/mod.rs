@@ -6,7 +6,7 @@ mod source;
 pub(crate) use data::{Data, write_atomically};
 use source::Source;
 
-use crate::executions;
+use crate::{executions, sessions};
 use bytesize::ByteSize;
 use exuvia_runtime::Limits;
 use serde::Deserialize;
@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) upstream: Upstream,
     pub(crate) retention: Retention,
     pub(crate) approvals: Approvals,
+    pub(crate) sessions: Sessions,
 }
 
 /// Who may use the server.
@@ -102,6 +103,22 @@ pub(crate) struct Approvals {
     pub(crate) webhook_secret: Option<Source>,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sessions {
+    /// Sessions that nobody used for so long are removed.
+    #[serde(with = "duration")]
+    pub(crate) idle: Duration,
+    /// The largest session.
+    pub(crate) largest: ByteSize,
+    /// Most bytes of sessions in memory; all are on the disk besides.
+    pub(crate) memory: ByteSize,
+    /// Most bytes of all sessions on the disk.
+    pub(crate) disk: ByteSize,
+    /// Most bytes of the sessions of one grant.
+    pub(crate) disk_per_grant: ByteSize,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -117,6 +134,7 @@ impl Default for Config {
             upstream: Upstream::default(),
             retention: Retention::default(),
             approvals: Approvals::default(),
+            sessions: Sessions::default(),
         }
     }
 }
@@ -141,6 +159,18 @@ impl Default for Upstream {
 impl Default for Retention {
     fn default() -> Self {
         Self { age: Duration::from_secs(7 * 24 * 3600), count: 100_000 }
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(24 * 3600),
+            largest: ByteSize::mib(256),
+            memory: ByteSize::mib(512),
+            disk: ByteSize::gib(16),
+            disk_per_grant: ByteSize::gib(4),
+        }
     }
 }
 
@@ -220,6 +250,17 @@ impl Config {
             },
             keep_for: self.retention.age,
             keep_most: self.retention.count,
+        }
+    }
+
+    pub(crate) fn session_settings(&self) -> sessions::Settings {
+        let Sessions { idle, largest, memory, disk, disk_per_grant } = &self.sessions;
+        sessions::Settings {
+            idle: *idle,
+            largest: largest.as_u64(),
+            memory: memory.as_u64(),
+            disk: disk.as_u64(),
+            disk_per_grant: disk_per_grant.as_u64(),
         }
     }
 

@@ -15,6 +15,7 @@ mod prune;
 mod record;
 mod request;
 mod run;
+mod session;
 mod state;
 mod tools;
 mod turns;
@@ -28,7 +29,7 @@ pub(crate) use keys::Submitted;
 pub(crate) use live::{Cursor, Live, Progress};
 pub(crate) use outputs::nearest;
 use record::{Given, Record};
-pub(crate) use request::{Priority, Reach, Request, seed};
+pub(crate) use request::{InSession, Priority, Reach, Request, seed};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
@@ -40,6 +41,7 @@ use self::places::{Held, Place, Places};
 use self::record::{Failure, now};
 use self::turns::Turns;
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::sessions::{Line, Sessions};
 use crate::store;
 use exuvia_policies::Caps;
 use exuvia_runtime::{Limits, Sandbox};
@@ -78,6 +80,7 @@ struct Inner {
     keep: Keep,
     tools: Arc<dyn Tools>,
     gate: Arc<Gate>,
+    sessions: Sessions,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
@@ -128,6 +131,7 @@ impl Executor {
         keep: Keep,
         tools: Arc<dyn Tools>,
         gate: Arc<Gate>,
+        sessions: Sessions,
         settings: Settings,
     ) -> Result<Self, Error> {
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
@@ -137,6 +141,7 @@ impl Executor {
             keep,
             tools,
             gate,
+            sessions,
             places: Arc::default(),
             settings,
             guests,
@@ -199,13 +204,12 @@ impl Executor {
         let key = Key::of(&granted);
         let (given, receipt) = granted.spend_as_given();
         let request = read(given).map_err(Refused::Arguments)?;
-        let held = Held { receipt: Some(receipt), place };
         let record = Record { key, ..Record::new(&grant, &request) };
         let mut stored = None;
         if wait == Wait::Not {
-            // What begins at once is stored as begun: one write to the disk instead of two.
+            // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
-            if inner.turns.is_free() && request.run_at.is_none() {
+            if inner.turns.is_free() && request.run_at.is_none() && request.session.is_none() {
                 first.state = State::Running;
                 first.started = Some(first.submitted);
             }
@@ -213,6 +217,8 @@ impl Executor {
             inner.keep.durable().await?;
             stored = Some(first.state);
         }
+        // In line from here on: calls of a session come in the order in which they are stored.
+        let held = Held { receipt: Some(receipt), place, line: inner.line(&grant, &request) };
         info!(execution = %record.id, grant, "submitted");
         Ok(inner.enqueue(record, request, stored, held))
     }
@@ -261,7 +267,8 @@ impl Executor {
             match (record.state, inner.keep.request(id)?) {
                 (State::Queued, Some(request)) => {
                     // It was decided when it was accepted.
-                    let held = Held { receipt: None, place: inner.places.take(&record.grant) };
+                    let line = inner.line(&record.grant, &request);
+                    let held = Held { receipt: None, place: inner.places.take(&record.grant), line };
                     inner.enqueue(record, request, Some(State::Queued), held);
                 }
                 _ => inner.interrupted(record)?,
@@ -298,6 +305,11 @@ impl Inner {
         self.queued.fetch_add(1, Ordering::Relaxed);
         self.guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
         live
+    }
+
+    /// A place among the calls of its session, if it is one.
+    fn line(&self, grant: &str, request: &Request) -> Option<Line> {
+        request.session.as_ref().map(|session| self.sessions.line(grant, &session.id))
     }
 
     /// Ends what a process that is gone had begun.

@@ -1,5 +1,6 @@
 //! How many executions each grant has under way: a policy may bound them.
 
+use crate::sessions::Line;
 use exuvia_policies::Receipt;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,8 @@ pub(super) struct Held {
     /// Where its end is reported; none for one that an earlier process accepted.
     pub(super) receipt: Option<Receipt>,
     pub(super) place: Place,
+    /// Its place among the calls of its session, if it is one.
+    pub(super) line: Option<Line>,
 }
 
 impl Places {

@@ -5,6 +5,7 @@ use super::keys::Key;
 use super::outputs;
 use super::request::Request;
 use super::state::State;
+use crate::sessions::Name;
 use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub(crate) struct Record {
     /// What its client knows the submission by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<Key>,
+    /// The session that it is a call of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) session: Option<Name>,
     pub(crate) state: State,
     /// Milliseconds since 1970, as are all times here.
     pub(crate) submitted: u64,
@@ -42,6 +46,7 @@ impl Record {
             name: request.name.clone(),
             description: request.description.clone(),
             key: None,
+            session: request.session.as_ref().map(|session| session.id.clone()),
             state: State::Queued,
             submitted: now(),
             started: None,
@@ -64,6 +69,8 @@ pub(crate) struct Given {
     /// Where a value could not be converted and its `repr` stands instead.
     pub(crate) reprs: Vec<String>,
     pub(crate) warnings: Vec<String>,
+    /// Of a call of a session: whether it began from nothing.
+    pub(crate) new_session: Option<bool>,
     pub(crate) tool_calls: Vec<ToolCall>,
     /// All calls, of which `tool_calls` lists the first.
     pub(crate) calls: u64,

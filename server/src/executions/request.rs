@@ -1,5 +1,6 @@
 //! What a client asks for: one script and everything that decides what it does.
 
+use crate::sessions;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -32,6 +33,18 @@ pub(crate) struct Request {
     pub(crate) run_at: Option<u64>,
     /// Decides all randomness of the run.
     pub(crate) seed: [u8; 32],
+    /// The session that it is a call of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) session: Option<InSession>,
+}
+
+/// One call of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InSession {
+    pub(crate) id: sessions::Name,
+    /// Whether to begin from nothing, whatever is there.
+    #[serde(default)]
+    pub(crate) reset: bool,
 }
 
 /// How urgent an execution is.

@@ -7,6 +7,7 @@ use super::live::Live;
 use super::places::Held;
 use super::record::{Failure, Given, now};
 use super::request::Request;
+use super::session::{self, Marks, NotRun};
 use super::state::{Ending, Event, State};
 use super::tools::Caller;
 use super::turns::Turn;
@@ -23,11 +24,11 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(super) const INTERRUPTED: &str = "the server stopped while this was running, and what it had done by then is not \
      known: look at what it was to change, then submit it again";
 
-pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>, held: Held) {
+pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>, mut held: Held) {
     let turn = tokio::select! {
         biased;
         () = live.cancel.cancelled() => None,
-        turn = turn(&inner, &live, &request) => Some(turn),
+        turn = turn(&inner, &live, &request, &mut held) => Some(turn),
     };
     inner.queued.fetch_sub(1, Ordering::Relaxed);
     let request = Arc::new(request);
@@ -49,8 +50,8 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
         },
     };
     // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
-    let Held { receipt, place } = held;
-    drop(place);
+    let Held { receipt, place, line } = held;
+    drop((place, line));
     if let Some(receipt) = receipt
         && ending != Ending::Cancelled
     {
@@ -59,10 +60,13 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
     ended(&inner, &live, given, ending, (!written).then_some(request));
 }
 
-/// Waits until it may begin.
-async fn turn(inner: &Inner, live: &Live, request: &Request) -> Turn {
+/// Waits for its time, for the other calls of its session, and then for its turn among all.
+async fn turn(inner: &Inner, live: &Live, request: &Request, held: &mut Held) -> Turn {
     if let Some(wait) = request.run_at.map(|at| at.saturating_sub(now())).filter(|wait| *wait > 0) {
         tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    if let Some(line) = &mut held.line {
+        line.turn().await;
     }
     inner.turns.take(live.grant(), request.priority).await
 }
@@ -94,11 +98,18 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given,
         clocks: Isolated::default(),
     };
     // Holds this thread while the program computes: nothing else can go on here meanwhile.
-    let outcome = inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()).await;
-    match outcome {
-        Ok(outcome) => {
+    let ran = match &request.session {
+        Some(session) => session::run(inner, live, session, &program, &limits, Box::new(host)).await,
+        None => {
+            let ran = inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()).await;
+            ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
+        }
+    };
+    match ran {
+        Ok((outcome, marks)) => {
             let ending = ending(&outcome, inner.stopping.load(Ordering::Relaxed));
             let mut given = Given::from_outcome(outcome, request);
+            marks.put(&mut given);
             if ending == Ending::Failed && given.error.as_ref().is_some_and(|error| error.kind == "Cancelled") {
                 given.error = Some(Failure::new("Interrupted", INTERRUPTED));
             }
@@ -107,7 +118,8 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given,
             }
             (given, ending)
         }
-        Err(failed) => {
+        Err(NotRun::Session(error)) => (Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed),
+        Err(NotRun::Sandbox(failed)) => {
             error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
             (Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed)
         }

@@ -4,6 +4,7 @@ use super::live::{Cursor, Live, Printed, Progress};
 use super::record::{Failure, Given, Numbers, Record, ToolCall};
 use super::{Executor, Id, State};
 use crate::approvals;
+use crate::sessions::Name;
 use crate::store;
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub(crate) struct Summary {
     pub(crate) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) session_id: Option<Name>,
     pub(crate) submitted_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) started_at: Option<String>,
@@ -34,6 +37,7 @@ impl From<Record> for Summary {
             status: record.state,
             name: record.name,
             description: record.description,
+            session_id: record.session,
             submitted_at: time(record.submitted),
             started_at: record.started.map(time),
             ended_at: record.ended.map(time),
@@ -48,6 +52,9 @@ pub(crate) struct Status {
     pub(crate) success: Option<bool>,
     #[serde(flatten)]
     pub(crate) summary: Summary,
+    /// Of a call of a session: whether that began with this call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) new_session: Option<bool>,
     pub(crate) result: Option<Box<RawValue>>,
     pub(crate) output_vars: IndexMap<String, Box<RawValue>>,
     /// What the program last said of how far it is; while it is under way.
@@ -102,6 +109,7 @@ impl Status {
         Self {
             success,
             summary: record.into(),
+            new_session: given.new_session,
             result: given.result.clone(),
             output_vars: given.outputs.clone(),
             progress: None,

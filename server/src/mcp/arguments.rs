@@ -1,6 +1,7 @@
 //! The arguments of the tools that take code, checked: each error says what to do.
 
-use crate::executions::{Priority, Reach, Request, seed};
+use crate::executions::{InSession, Priority, Reach, Request, seed};
+use crate::sessions::Name;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,7 @@ pub(crate) struct CodeArguments {
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) session_id: Option<String>,
+    pub(crate) reset_session: Option<bool>,
     pub(crate) input_vars: Option<Map<String, Value>>,
     pub(crate) output_vars: Option<Value>,
     pub(crate) required_tools: Option<Vec<String>>,
@@ -95,6 +97,9 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
     if arguments.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {
         return Err(format!("`idempotency_key`: give 1 to {LONGEST_KEY} bytes"));
     }
+    if arguments.run_at.is_some() && arguments.session_id.is_some() {
+        return Err("`run_at` cannot be given with `session_id`: the session's other calls would wait for it".into());
+    }
     for package in arguments.additional_imports.iter().flatten() {
         check_package(package)?;
     }
@@ -111,8 +116,18 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
         wall: wall(arguments.timeout, way)?,
         priority: arguments.priority.unwrap_or_default(),
         run_at: arguments.run_at.map(|at| run_at(&at)).transpose()?,
+        session: session(arguments.session_id.as_deref(), arguments.reset_session.unwrap_or_default())?,
         seed: seed().map_err(|error| format!("no random numbers can be had from the system: {error}"))?,
     })
+}
+
+/// The session, unless its id is missing or empty.
+fn session(id: Option<&str>, reset: bool) -> Result<Option<InSession>, String> {
+    match id.filter(|id| !id.is_empty()) {
+        Some(id) => Ok(Some(InSession { id: Name::parse(id)?, reset })),
+        None if reset => Err("`reset_session` is given without a session: give its `session_id`".into()),
+        None => Ok(None),
+    }
 }
 
 fn wall(timeout: Option<f64>, way: Way) -> Result<Option<Duration>, String> {
@@ -263,6 +278,22 @@ mod tests {
         );
         let error = request(json!({"scrip": "1"}), Way::Sync).unwrap_err();
         assert!(error.starts_with("`scrip`: unknown field `scrip`, expected one of `script`, `code`"), "{error}");
+    }
+
+    #[test]
+    fn a_session_has_a_name_or_there_is_none() {
+        let session = |arguments| request(arguments, Way::Sync).map(|request| request.session);
+        assert_eq!(session(json!({"script": "1", "session_id": ""})), Ok(None));
+        let named = session(json!({"script": "1", "session_id": "a b", "reset_session": true})).unwrap().unwrap();
+        assert_eq!((named.id.as_str(), named.reset), ("a b", true));
+        refused(
+            json!({"script": "1", "session_id": "a\nb"}),
+            "`session_id` has 3 characters: give 1 to 200, and no control characters",
+        );
+        refused(
+            json!({"script": "1", "reset_session": true}),
+            "`reset_session` is given without a session: give its `session_id`",
+        );
     }
 
     #[test]

@@ -6,11 +6,12 @@ mod events;
 mod executions;
 mod health;
 mod oauth;
+mod sessions;
 mod tools;
 
 use crate::app::App;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 /// What the operator alone may do.
 pub(crate) fn operator_routes() -> Router<App> {
@@ -32,4 +33,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/executions", post(executions::submit).get(executions::list))
         .route("/v1/executions/{uuid}", get(executions::status).delete(executions::cancel))
         .route("/v1/executions/{uuid}/events", get(events::events))
+        .route("/v1/sessions", get(sessions::list))
+        .route("/v1/sessions/{id}", delete(sessions::remove))
 }

@@ -11,6 +11,7 @@ mod seal;
 mod sled;
 
 pub(crate) use self::files::Files;
+pub(crate) use self::room::{FOR_NEW, Room};
 pub(crate) use self::sled::Sled;
 
 use std::io;
@@ -38,10 +39,12 @@ pub(crate) enum Table {
     Approvals = 7,
     /// Grant and key → the execution that was submitted with it.
     Keys = 8,
+    /// Grant and session id → where its state is.
+    Sessions = 30,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -51,6 +54,7 @@ impl Table {
         Self::Counters,
         Self::Approvals,
         Self::Keys,
+        Self::Sessions,
     ];
 }
 
@@ -137,7 +141,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| {
             if source.kind() == io::ErrorKind::StorageFull { Self::Full } else { Self::File { doing, path, source } }

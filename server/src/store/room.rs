@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 /// Bytes that are left free for what else writes to the disk, the audit log among it.
 pub(super) const RESERVE: u64 = 16 << 20;
 /// Bytes below which nothing new is begun, so that what is under way can be written to its end.
-pub(super) const FOR_NEW: u64 = 64 << 20;
+pub(crate) const FOR_NEW: u64 = 64 << 20;
 
 /// The room on the disk that a folder is on.
-pub(super) struct Room(PathBuf);
+#[derive(Debug)]
+pub(crate) struct Room(PathBuf);
 
 impl Room {
-    pub(super) fn of(folder: &Path) -> Self {
+    pub(crate) fn of(folder: &Path) -> Self {
         Self(folder.to_owned())
     }
 
-    pub(super) fn at_least(&self, bytes: u64) -> Result<(), Error> {
+    pub(crate) fn at_least(&self, bytes: u64) -> Result<(), Error> {
         let disk = rustix::fs::statvfs(&self.0).map_err(|error| Error::Io(io::Error::from(error)))?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         if free >= bytes { Ok(()) } else { Err(Error::Full) }
