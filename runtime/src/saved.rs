@@ -151,7 +151,7 @@ impl Saved {
         if head.page_bytes() as u64 + head.wasi.contents() != body.len() as u64 || head.effects < 0 {
             return Err(wrong("its parts do not make up the whole"));
         }
-        Ok(Self { head, bytes })
+        Ok(Self { bytes, head })
     }
 
     /// Whether `snapshot` is the one that the state belongs to.

@@ -267,8 +267,8 @@ impl Executor {
             match (record.state, inner.keep.request(id)?) {
                 (State::Queued, Some(request)) => {
                     // It was decided when it was accepted.
-                    let line = inner.line(&record.grant, &request);
-                    let held = Held { receipt: None, place: inner.places.take(&record.grant), line };
+                    let place = inner.places.take(&record.grant);
+                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request) };
                     inner.enqueue(record, request, Some(State::Queued), held);
                 }
                 _ => inner.interrupted(record)?,

@@ -98,12 +98,11 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given,
         clocks: Isolated::default(),
     };
     // Holds this thread while the program computes: nothing else can go on here meanwhile.
-    let ran = match &request.session {
-        Some(session) => session::run(inner, live, session, &program, &limits, Box::new(host)).await,
-        None => {
-            let ran = inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()).await;
-            ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
-        }
+    let ran = if let Some(session) = &request.session {
+        session::run(inner, live, session, &program, &limits, Box::new(host)).await
+    } else {
+        let ran = inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()).await;
+        ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
     };
     match ran {
         Ok((outcome, marks)) => {

@@ -26,9 +26,9 @@ impl Lately {
     pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Saved>> {
         let mut held = self.held();
         held.uses += 1;
-        let use_ = held.uses;
+        let now = held.uses;
         let (used, state) = held.states.get_mut(key)?;
-        *used = use_;
+        *used = now;
         Some(Arc::clone(state))
     }
 
