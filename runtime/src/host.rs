@@ -1,6 +1,7 @@
 //! The one way from a run to the world.
 
 use crate::clock::{Clock, RealClock};
+use crate::journal::Witness;
 use serde_json::value::RawValue;
 use std::pin::Pin;
 use std::time::Duration;
@@ -36,6 +37,21 @@ pub trait Host: Send {
     /// computes is spawned here.
     fn start(&mut self, effect: Effect) -> Pending;
 
+    /// [`Self::start`] for a run with a journal. A host whose effects change the world says through `witness` when one
+    /// leaves; without that, it is taken to be one that may be repeated.
+    fn begin(&mut self, effect: Effect, witness: Witness) -> Pending {
+        drop(witness);
+        self.start(effect)
+    }
+
+    /// The program was told `answer` from the record: the effect happened in an earlier process, and took so long.
+    fn replayed(&mut self, _effect: &Effect, _answer: &[u8], _took: Duration) {}
+
+    /// What to tell the program of an effect that an earlier process died in the middle of, and that must not be repeated.
+    fn in_doubt(&mut self, _effect: &Effect) -> Vec<u8> {
+        IN_DOUBT.into()
+    }
+
     /// How much of the run's time so far does not count against its wall limit: it waited for a person. Asked only when
     /// the limit is reached without it. It never shrinks.
     fn uncounted(&self) -> Duration {
@@ -69,4 +85,6 @@ impl Host for Isolated {
     }
 }
 
+const IN_DOUBT: &str =
+    r#"{"error":{"type":"ToolInDoubt","message":"the host died in the middle of this: it may have happened"}}"#;
 const NOTHING_GRANTED: &str = r#"{"error":{"type":"NotGranted","message":"this run was given no host functions"}}"#;
