@@ -5,6 +5,7 @@
 mod guests;
 mod host;
 mod id;
+mod journals;
 mod keep;
 mod live;
 mod meanwhile;
@@ -12,6 +13,7 @@ mod outputs;
 mod places;
 mod prune;
 mod record;
+mod recover;
 mod request;
 mod run;
 mod state;
@@ -24,16 +26,17 @@ use keep::Finished;
 pub(crate) use keep::Keep;
 pub(crate) use live::{Cursor, Live};
 pub(crate) use outputs::nearest;
-use record::{Given, Record};
+use record::Record;
 pub(crate) use request::{Reach, Request, seed};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
 
 use self::guests::Guests;
+use self::journals::Journals;
 use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
-use self::record::{Failure, now};
+use self::record::now;
 use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::store;
 use exuvia_policies::Caps;
@@ -58,6 +61,12 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// What one execution may use; its wall time is set by each request.
     pub(crate) limits: Limits,
+    /// Most bytes of the journal of one execution.
+    pub(crate) journal: u64,
+    /// How often an execution is begun again that was running when a process died.
+    pub(crate) recoveries: u32,
+    /// Before the third beginning; it grows with each further one.
+    pub(crate) recovery_pause: Duration,
     /// Executions older than this are removed.
     pub(crate) keep_for: Duration,
     /// The oldest executions above this number are removed.
@@ -76,6 +85,7 @@ struct Inner {
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
+    journals: Arc<Journals>,
     server: Handle,
     turns: Semaphore,
     queued: AtomicUsize,
@@ -127,6 +137,7 @@ impl Executor {
         let executor = Self(Arc::new(Inner {
             turns: Semaphore::new(settings.at_once),
             sandbox,
+            journals: Journals::start(keep.clone()),
             keep,
             tools,
             gate,
@@ -167,9 +178,11 @@ impl Executor {
         let (given, receipt) = granted.spend_as_given();
         let request = read(given).map_err(Refused::Arguments)?;
         let held = Held { receipt: Some(receipt), place };
-        let record = Record::new(&grant, &request);
+        let mut record = Record::new(&grant, &request);
         let mut stored = None;
         if wait == Wait::Not {
+            // It outlives its client, and so this process.
+            record.image = Some(inner.sandbox.image().digest.to_owned());
             // What begins at once is stored as begun: one write to the disk instead of two.
             let mut first = record.clone();
             if inner.turns.available_permits() > 0 {
@@ -198,10 +211,11 @@ impl Executor {
         &self.0.keep
     }
 
-    /// Accepts nothing more, waits for what is running, and interrupts what is still there after `grace`. What had not
-    /// begun stays in the queue for the next process.
+    /// Accepts nothing more, waits for what is running, and stops what is still there after `grace`. What had not begun,
+    /// and what has a journal, is left to the next process.
     pub(crate) async fn stop(&self, grace: Duration) {
         self.0.stopping.store(true, Ordering::Relaxed);
+        self.0.gate.stopping();
         let all: Vec<_> = self.0.lock().values().cloned().collect();
         let running = || all.iter().filter(|live| live.state() == State::Running);
         let _ = tokio::time::timeout(grace, async {
@@ -214,27 +228,10 @@ impl Executor {
             live.cancel.cancel();
         }
         for live in all.iter().filter(|live| matches!(live.state(), State::Running | State::WaitingApproval)) {
-            live.ended_within(grace.max(Duration::from_secs(1))).await;
+            // Time passing is as good an end of this wait.
+            let _ = tokio::time::timeout(grace.max(Duration::from_secs(1)), live.left()).await;
         }
         prune::write(&self.0).await;
-    }
-
-    fn recover(&self) -> Result<(), Error> {
-        let inner = &self.0;
-        for id in inner.keep.unfinished()? {
-            let Some(record) = inner.keep.record(id)? else { continue };
-            let live = Live::new(record, 0);
-            let record = live.after(state::Event::Restarted)?;
-            match (record.state, inner.keep.request(id)?) {
-                (State::Queued, Some(request)) => {
-                    // It was decided when it was accepted.
-                    let held = Held { receipt: None, place: inner.places.take(&record.grant) };
-                    inner.enqueue(record, request, Some(State::Queued), held);
-                }
-                _ => inner.interrupted(record)?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -265,15 +262,6 @@ impl Inner {
         self.queued.fetch_add(1, Ordering::Relaxed);
         self.guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
         live
-    }
-
-    /// Ends what a process that is gone had begun.
-    fn interrupted(&self, mut record: Record) -> Result<(), store::Error> {
-        record.ended = Some(now());
-        record.state = State::Failed;
-        info!(execution = %record.id, "interrupted by the end of an earlier process");
-        let given = Arc::new(Given::failed(Failure::new("Interrupted", run::INTERRUPTED)));
-        self.keep.ended(&[Finished { record, given, request: None }])
     }
 
     fn finished(&self) -> MutexGuard<'_, Vec<Finished>> {

@@ -36,10 +36,12 @@ pub(crate) enum Table {
     Counters = 6,
     /// Approval id → what a person is asked, and what they said.
     Approvals = 7,
+    /// Execution id and number → a part of its journal.
+    Journals = 20,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -48,6 +50,7 @@ impl Table {
         Self::Unfinished,
         Self::Counters,
         Self::Approvals,
+        Self::Journals,
     ];
 }
 
