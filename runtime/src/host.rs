@@ -1,6 +1,7 @@
 //! The one way from a run to the world.
 
 use crate::clock::{Clock, RealClock};
+use crate::journal::Witness;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::pin::Pin;
@@ -37,6 +38,21 @@ pub trait Host: Send {
     /// Begins an effect. The future is polled only while the run waits; an effect that must go on while the program
     /// computes is spawned here.
     fn start(&mut self, effect: Effect) -> Pending;
+
+    /// [`Self::start`] for a run with a journal. A host whose effects change the world says through `witness` when one
+    /// leaves; without that, it is taken to be one that may be repeated.
+    fn begin(&mut self, effect: Effect, witness: Witness) -> Pending {
+        drop(witness);
+        self.start(effect)
+    }
+
+    /// The program was told `answer` from the record: the effect happened in an earlier process, and took so long.
+    fn replayed(&mut self, _effect: &Effect, _answer: &[u8], _took: Duration) {}
+
+    /// What to tell the program of an effect that an earlier process died in the middle of, and that must not be repeated.
+    fn in_doubt(&mut self, _effect: &Effect) -> Vec<u8> {
+        IN_DOUBT.into()
+    }
 
     /// Who says how much of the run's time does not count against its wall limit, if that may be any. Asked once, when
     /// the run begins.
@@ -75,4 +91,6 @@ impl Host for Isolated {
     }
 }
 
+const IN_DOUBT: &str =
+    r#"{"error":{"type":"ToolInDoubt","message":"the host died in the middle of this: it may have happened"}}"#;
 const NOTHING_GRANTED: &str = r#"{"error":{"type":"NotGranted","message":"this run was given no host functions"}}"#;

@@ -11,6 +11,7 @@
 //! - `run`, `stop`: the call into it, and why it ended;
 //! - `watch`, `watchdog`, `fence`: its limits, and how it is stopped;
 //! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
+//! - `journal`: the record of what a run was told, and the run from its record;
 //! - `cache`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
 
 mod cache;
@@ -22,6 +23,7 @@ mod fence;
 mod files;
 mod guest;
 mod host;
+mod journal;
 mod keeper;
 mod limits;
 mod outcome;
@@ -47,6 +49,7 @@ pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
 pub use host::{Effect, Host, Isolated, Pending, Stream, Uncounted};
+pub use journal::{Durable, Halt, Journal, Journaled, Ledger, Memory, Stay, Verdict, Witness};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
 pub use output::Kept;

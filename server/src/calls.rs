@@ -5,6 +5,7 @@ use crate::executions::{Answer, Answering, Caller, Tools};
 use crate::gate::{Asked, Asker, Gate, Stop};
 use crate::upstream::{Catalog, Tool, Upstreams};
 use exuvia_policies::{Arguments, Effect};
+use exuvia_runtime::{Stay, Witness};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ impl Calls {
     pub(crate) async fn execute(&self, grant: &str, alias: &str, arguments: Map<String, Value>) -> Answer {
         let catalog = self.catalog_for(alias).await;
         let Some(tool) = find(&catalog, alias) else { return self.unknown(&catalog, grant, alias) };
-        self.checked(Asker::client(grant), Arc::clone(tool), Vec::new(), arguments).await
+        self.checked(Asker::client(grant), Arc::clone(tool), Vec::new(), arguments, Witness::none()).await
     }
 
     async fn checked(
@@ -42,6 +43,7 @@ impl Calls {
         tool: Arc<Tool>,
         positional: Vec<Value>,
         named: Map<String, Value>,
+        witness: Witness,
     ) -> Answer {
         let decided = self.gate.decide(asker, &tool.alias, || {
             // First: what is wrong with the arguments is said in words of the tool's definition.
@@ -65,6 +67,12 @@ impl Calls {
             self.gate.unsent(receipt);
             return Answer::Denied(self.gate.changed(asker, &tool));
         }
+        // What a tool says of itself is a hint; an operator who doubts it has its calls approved or denied.
+        let is_repeatable = tool.annotations.read_only || tool.annotations.idempotent;
+        if !is_repeatable && let Err(stay) = witness.leaves().await {
+            self.gate.unsent(receipt);
+            return not_sent(&tool, stay);
+        }
         match self.upstreams.call(&tool, object(&arguments), self.within).await {
             Ok(result) => {
                 let answer = unwrapped(&tool, result);
@@ -80,6 +88,16 @@ impl Calls {
                 Answer::error("ToolError", format!("`{}`: {error}", tool.alias))
             }
         }
+    }
+}
+
+fn not_sent(tool: &Tool, stay: Stay) -> Answer {
+    match stay {
+        Stay::InDoubt => Answer::in_doubt(&tool.alias),
+        Stay::Unrecorded(why) => Answer::error(
+            "ToolError",
+            format!("`{}` was not called, as that cannot be written down: {why}", tool.alias),
+        ),
     }
 }
 
@@ -141,7 +159,14 @@ impl Calls {
 }
 
 impl Tools for Calls {
-    fn call(&self, caller: &Caller, name: String, positional: Vec<Value>, named: Map<String, Value>) -> Answering {
+    fn call(
+        &self,
+        caller: &Caller,
+        name: String,
+        positional: Vec<Value>,
+        named: Map<String, Value>,
+        witness: Witness,
+    ) -> Answering {
         let (calls, caller) = (self.clone(), caller.clone());
         Box::pin(async move {
             let catalog = calls.catalog_for(&name).await;
@@ -150,7 +175,7 @@ impl Tools for Calls {
                 Err(refusal) => return refusal,
             };
             let asker = Asker::program(&caller.live);
-            calls.checked(asker, tool, positional, named).await
+            calls.checked(asker, tool, positional, named, witness).await
         })
     }
 

@@ -36,13 +36,17 @@ class ToolArgumentError(ToolError, TypeError):
     """A tool's arguments are not those that it takes."""
 
 
+class ToolInDoubt(ToolError):
+    """The server died in the middle of the call: it may have happened, or not. Look before calling again."""
+
+
 class PolicyDenied(ToolError):
     """The operator's policy refuses the call. `rule` says which of its rules, `retry_after_s` when it may pass, if ever."""
 
     rule = reason = retry_after_s = None
 
 
-_BY_TYPE = {kind.__name__: kind for kind in (ToolError, ToolNotAvailable, ToolArgumentError, PolicyDenied)}
+_BY_TYPE = {kind.__name__: kind for kind in (ToolError, ToolNotAvailable, ToolArgumentError, ToolInDoubt, PolicyDenied)}
 for _kind in _BY_TYPE.values():
     # As programs and tracebacks know them.
     _kind.__module__ = "builtins"

@@ -97,5 +97,5 @@ def _parameter(described):
 
 def install():
     # Programs catch them by name, as they would their own.
-    for error in (host.ToolError, host.ToolNotAvailable, host.ToolArgumentError, host.PolicyDenied):
+    for error in (host.ToolError, host.ToolNotAvailable, host.ToolArgumentError, host.ToolInDoubt, host.PolicyDenied):
         setattr(builtins, error.__name__, error)

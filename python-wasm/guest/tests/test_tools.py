@@ -73,7 +73,7 @@ class Tools(unittest.TestCase):
         self.assertEqual(["describe"], [effect["op"] for effect in host.effects])
 
     def test_errors_are_the_program_s_to_catch(self):
-        for kind in ("ToolError", "ToolNotAvailable", "ToolArgumentError", "PolicyDenied"):
+        for kind in ("ToolError", "ToolNotAvailable", "ToolArgumentError", "ToolInDoubt", "PolicyDenied"):
             host.tools["mcp_Math_add"] = lambda message: (0, {"error": {"type": kind, "message": "no"}})
             self.assertEqual("no", self.result(f"try:\n    mcp_Math_add()\nexcept {kind} as error:\n    text = str(error)\ntext"))
             outcome = run_program("mcp_Math_add()")

@@ -15,12 +15,14 @@ pub(crate) use id::Id;
 pub(crate) use record::{Record, time};
 pub(crate) use webhook::Webhook;
 
-use crate::executions::Live;
+use crate::executions::{self, Live};
 use crate::gate::now;
 use crate::store::{Batch, Store, Table};
 use exuvia_policies::{Approval, ApprovalKey, ApprovalState, Approved, Demand, Timestamp};
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -40,8 +42,10 @@ pub(crate) struct Approvals {
     webhook: Option<Webhook>,
     /// Whether there is an operator's API, so that somebody can answer.
     can_ask: bool,
-    /// Held while one is asked for, so that the bound holds.
-    asking: Mutex<()>,
+    /// Held while one is asked for, so that the bound holds: what programs of this process wait for.
+    asking: Mutex<HashSet<Id>>,
+    /// The process ends, and those who wait go on in the next one.
+    stopping: AtomicBool,
     /// Counts the changes: whoever waits then looks at their own.
     changes: watch::Sender<u64>,
 }
@@ -67,7 +71,7 @@ pub(crate) enum Found {
     None,
 }
 
-/// A request that is withdrawn when this is dropped.
+/// A request that is withdrawn when this is dropped, unless the server stops.
 pub(crate) struct Asked<'a> {
     approvals: &'a Approvals,
     pub(crate) id: Id,
@@ -76,12 +80,15 @@ pub(crate) struct Asked<'a> {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        self.approvals.withdraw(self.id);
+        self.approvals.asking().remove(&self.id);
+        if !self.approvals.stopping.load(Ordering::Relaxed) {
+            self.approvals.withdraw(self.id);
+        }
     }
 }
 
 impl Approvals {
-    /// The approvals that an earlier process left. Programs that waited are gone, and so is what they waited for.
+    /// The approvals that an earlier process left.
     pub(crate) fn open(
         store: &Arc<dyn Store>,
         key: &Path,
@@ -90,8 +97,16 @@ impl Approvals {
     ) -> Result<Self, Error> {
         let key = key::open(key)?;
         let changes = watch::Sender::new(0);
-        let approvals = Self { store: Arc::clone(store), key, webhook, can_ask, asking: Mutex::default(), changes };
-        approvals.remove(|record| record.execution.is_some() || record.is_over(now()))?;
+        let approvals = Self {
+            store: Arc::clone(store),
+            key,
+            webhook,
+            can_ask,
+            asking: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            changes,
+        };
+        approvals.remove(|record| record.is_over(now()))?;
         Ok(approvals)
     }
 
@@ -100,13 +115,28 @@ impl Approvals {
         tokio::spawn(prune(Arc::downgrade(self)));
     }
 
-    /// Asks a person, for the program that runs as `live`, until what is given here is dropped.
+    /// From now on, what is asked is not withdrawn when its program stops.
+    pub(crate) fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Withdraws what was asked for executions that are gone.
+    pub(crate) fn forget(&self, is_gone: impl Fn(executions::Id) -> bool) -> Result<(), Error> {
+        self.remove(|record| record.execution.is_some_and(&is_gone))
+    }
+
+    /// Asks a person, for the program that runs as `live`, until what is given here is dropped. What an earlier process
+    /// asked for the same call of the same execution counts, and what was said of it.
     pub(crate) async fn ask(&self, demand: &Demand, live: &Live, note: Option<String>) -> Result<Asked<'_>, Error> {
+        if let Some(record) = self.asked_before(demand, live.id())? {
+            return Ok(Asked { approvals: self, id: record.id, expires: record.approval.expires() });
+        }
         let (record, _) = self.put(demand, |record| {
             record.execution = Some(live.id());
             record.execution_name = live.record().name;
             record.note = note;
         })?;
+        self.asking().insert(record.id);
         let asked = Asked { approvals: self, id: record.id, expires: record.approval.expires() };
         self.asked(&record).await?;
         Ok(asked)
@@ -226,6 +256,27 @@ impl Approvals {
         Ok(record)
     }
 
+    /// What an earlier process asked for the same call, and no other call of the execution waits for.
+    fn asked_before(&self, demand: &Demand, execution: executions::Id) -> Result<Option<Record>, Error> {
+        let mut asking = self.asking();
+        let found = self.all()?.into_iter().find(|record| {
+            record.execution == Some(execution)
+                && !asking.contains(&record.id)
+                && !record.is_over(now())
+                && record.is_like(demand)
+                && record.approval.is_for(demand, &self.key)
+                && record.approval.state() != ApprovalState::Consumed
+        });
+        if let Some(record) = &found {
+            asking.insert(record.id);
+        }
+        Ok(found)
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashSet<Id>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stores a new request, if there is room for it. A client's request that is there already is given in its place.
     fn put(&self, demand: &Demand, fill: impl FnOnce(&mut Record)) -> Result<(Record, bool), Error> {
         if !self.can_ask {
@@ -236,7 +287,7 @@ impl Approvals {
         }
         let mut record = Record::new(demand, Approval::request(demand, &self.key, now()), now())?;
         fill(&mut record);
-        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _asking = self.asking();
         let of_grant = |other: &Record| {
             other.grant == record.grant && other.approval.state() == ApprovalState::Pending && !other.is_over(now())
         };

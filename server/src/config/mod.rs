@@ -67,6 +67,13 @@ pub(crate) struct Executions {
     pub(crate) memory: ByteSize,
     /// Most bytes kept of each of stdout and stderr.
     pub(crate) output: ByteSize,
+    /// Most bytes kept of what one execution was told, so that it outlives the server.
+    pub(crate) journal: ByteSize,
+    /// How often an execution is begun again that was running when the server died.
+    pub(crate) recoveries: u32,
+    /// Before the third beginning; four times as long before each further one.
+    #[serde(with = "duration")]
+    pub(crate) recovery_pause: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -141,7 +148,16 @@ impl Default for Config {
 
 impl Default for Executions {
     fn default() -> Self {
-        Self { at_once: 1000, queue: 10_000, threads: None, memory: ByteSize::mib(512), output: ByteSize::kib(64) }
+        Self {
+            at_once: 1000,
+            queue: 10_000,
+            threads: None,
+            memory: ByteSize::mib(512),
+            output: ByteSize::kib(64),
+            journal: ByteSize::mib(256),
+            recoveries: 5,
+            recovery_pause: Duration::from_secs(1),
+        }
     }
 }
 
@@ -248,6 +264,9 @@ impl Config {
                 output: usize::try_from(executions.output.as_u64()).unwrap_or(usize::MAX),
                 ..Limits::default()
             },
+            journal: executions.journal.as_u64(),
+            recoveries: executions.recoveries,
+            recovery_pause: executions.recovery_pause,
             keep_for: self.retention.age,
             keep_most: self.retention.count,
         }

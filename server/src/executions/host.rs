@@ -3,7 +3,8 @@
 use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
 use crate::gate::{Asker, Gate};
-use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted};
+use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted, Witness};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::future::ready;
@@ -34,10 +35,32 @@ impl Host for Reaching {
     }
 
     fn start(&mut self, effect: Effect) -> Pending {
+        self.begin(effect, Witness::none())
+    }
+
+    fn begin(&mut self, effect: Effect, witness: Witness) -> Pending {
         match effect {
             Effect::Sleep(_) => self.clocks.start(effect),
-            Effect::Request(message) => self.ask(&message),
+            Effect::Request(message) => self.ask(&message, witness),
         }
+    }
+
+    fn replayed(&mut self, effect: &Effect, answer: &[u8], took: Duration) {
+        if let Some(tool) = called(effect) {
+            // Neither decided nor counted by the gate again, but one of those that this run may make.
+            self.calls = self.calls.saturating_add(1);
+            let error = serde_json::from_slice(answer).ok().and_then(|told: Told| told.error);
+            let error = error.map(|error| format!("{}: {}", error.kind, error.message));
+            self.caller.live.called(ToolCall { tool, ms: milliseconds(took), error });
+        }
+    }
+
+    fn in_doubt(&mut self, effect: &Effect) -> Vec<u8> {
+        let tool = called(effect).unwrap_or_default();
+        let answer = Answer::in_doubt(&tool);
+        self.calls = self.calls.saturating_add(1);
+        self.caller.live.called(seen(tool, Instant::now(), &answer));
+        answer.to_message()
     }
 
     fn uncounted(&self) -> Option<Uncounted> {
@@ -47,20 +70,23 @@ impl Host for Reaching {
 }
 
 impl Reaching {
-    fn ask(&mut self, message: &RawValue) -> Pending {
+    fn ask(&mut self, message: &RawValue, witness: Witness) -> Pending {
         match serde_json::from_str(message.get()) {
             Ok(Ask::Call { name, positional, args }) => {
                 self.calls = self.calls.saturating_add(1);
                 if self.most_calls.is_some_and(|most| self.calls > most) {
                     return self.too_many(name);
                 }
-                let called = self.tools.call(&self.caller, name.clone(), positional, args);
+                let called = self.tools.call(&self.caller, name.clone(), positional, args, witness.clone());
                 let live = Arc::clone(&self.caller.live);
                 let task = self.server.spawn(async move {
                     let began = Instant::now();
                     let answer = called.await;
                     live.called(seen(name, began, &answer));
-                    answer.to_message()
+                    let message = answer.to_message();
+                    // Here, not where the program takes it: that may be much later.
+                    witness.answered(&message);
+                    message
                 });
                 // Dropped with the run: then nobody waits for the answer, and the call is cancelled.
                 let task = AbortOnDropHandle::new(task);
@@ -99,8 +125,33 @@ fn seen(tool: String, began: Instant, answer: &Answer) -> ToolCall {
         Answer::Denied(denied) => Some(format!("PolicyDenied: {}", denied.text())),
         Answer::Value(_) | Answer::Text(_) => None,
     };
-    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    ToolCall { tool, ms, error }
+    ToolCall { tool, ms: milliseconds(began.elapsed()), error }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The tool that an effect calls, if it does.
+fn called(effect: &Effect) -> Option<String> {
+    let Effect::Request(message) = effect else { return None };
+    match serde_json::from_str(message.get()) {
+        Ok(Ask::Call { name, .. }) => Some(name),
+        _ => None,
+    }
+}
+
+/// What a recorded answer is read for.
+#[derive(Deserialize)]
+struct Told {
+    error: Option<Wrong>,
+}
+
+#[derive(Deserialize)]
+struct Wrong {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
 }
 
 fn lost() -> Answer {

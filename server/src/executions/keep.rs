@@ -1,6 +1,7 @@
 //! Executions in the store: how they are written, and read back.
 
 use super::id::Id;
+use super::journals::Pages;
 use super::keys::{Key, Keyed};
 use super::record::{Given, Record};
 use super::request::Request;
@@ -14,6 +15,9 @@ const LARGEST_INLINE: usize = 64 << 10;
 /// What the first byte of a value in `Results` and `Requests` says of the rest.
 const INLINE: u8 = 0;
 const FILE: u8 = 1;
+
+/// Parts of a journal that are removed at once.
+const PARTS_AT_ONCE: usize = 100;
 
 /// An execution that is over, and whose end is not written yet.
 pub(crate) struct Finished {
@@ -123,9 +127,48 @@ impl Keep {
         Ok(ids)
     }
 
+    /// Writes what several journals have got: first the large answers, then what names them.
+    pub(super) fn write_journals(&self, all: &[Pages]) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        for Pages { id, first, parts, large } in all {
+            for (_, answer) in large {
+                self.files.put(id.uuid(), answer)?;
+            }
+            for (part, number) in parts.iter().zip(*first..) {
+                batch.put(Table::Journals, journal_key(*id, number), part.as_slice());
+            }
+        }
+        self.store.apply(batch)
+    }
+
+    /// One part of a journal; none after the last.
+    pub(crate) fn journal_part(&self, id: Id, number: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.store.get(Table::Journals, &journal_key(id, number))
+    }
+
+    /// A large answer that a journal names.
+    pub(crate) fn journal_large(&self, id: Id, name: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        self.files.get(id.uuid(), blake3::Hash::from_bytes(*name).to_hex().as_str())
+    }
+
+    fn remove_journal(&self, id: Id) -> Result<(), Error> {
+        loop {
+            let parts = self.store.last(Table::Journals, id.as_bytes(), None, PARTS_AT_ONCE)?;
+            if parts.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::default();
+            for (key, _) in parts {
+                batch.remove(Table::Journals, key);
+            }
+            self.store.apply(batch)?;
+        }
+    }
+
     /// Removes all that is kept of an execution.
     pub(crate) fn remove(&self, record: &Record) -> Result<(), Error> {
         self.files.remove(record.id.uuid())?;
+        self.remove_journal(record.id)?;
         let mut batch = Batch::default();
         for table in [Table::Executions, Table::Requests, Table::Results, Table::Unfinished] {
             batch.remove(table, record.id.as_bytes());
@@ -175,6 +218,10 @@ impl Keep {
 fn put_record(batch: &mut Batch, record: &Record) {
     batch.put(Table::Executions, record.id.as_bytes(), json(record));
     batch.put(Table::ByGrant, grant_key(&record.grant, Some(record.id)), []);
+}
+
+fn journal_key(id: Id, number: u64) -> Vec<u8> {
+    [id.as_bytes(), &number.to_be_bytes()].concat()
 }
 
 /// Grants' labels have no zero bytes, so that none is the beginning of another's keys.

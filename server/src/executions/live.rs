@@ -130,7 +130,7 @@ impl Live {
         let mut record = self.record();
         record.state = record.state.apply(event)?;
         match event {
-            Event::Started => record.started = Some(now()),
+            Event::Started => record.started = record.started.or_else(|| Some(now())),
             Event::Ended(_) => record.ended = Some(now()),
             Event::Restarted | Event::Asked | Event::Answered => {}
         }
@@ -259,6 +259,16 @@ impl Live {
     pub(crate) async fn ended_within(&self, most: Duration) {
         // Time passing is as good an end of this wait.
         let _ = tokio::time::timeout(most, self.ended()).await;
+    }
+
+    /// Waits until it has ended, or is left to the next process.
+    pub(crate) async fn left(&self) {
+        let mut changes = self.watch();
+        while !(self.state().is_final() || self.state() == State::Queued) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     pub(crate) async fn ended(&self) {

@@ -5,6 +5,7 @@
 mod guests;
 mod host;
 mod id;
+mod journals;
 mod keep;
 mod keys;
 mod live;
@@ -13,6 +14,7 @@ mod outputs;
 mod places;
 mod prune;
 mod record;
+mod recover;
 mod request;
 mod run;
 mod session;
@@ -28,17 +30,18 @@ pub(crate) use keep::Keep;
 pub(crate) use keys::Submitted;
 pub(crate) use live::{Cursor, Live, Progress};
 pub(crate) use outputs::nearest;
-use record::{Given, Record};
+use record::Record;
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
 
 use self::guests::Guests;
+use self::journals::Journals;
 use self::keys::Key;
 use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
-use self::record::{Failure, now};
+use self::record::now;
 use self::turns::Turns;
 use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::sessions::{Line, Sessions};
@@ -65,6 +68,12 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// What one execution may use; its wall time is set by each request.
     pub(crate) limits: Limits,
+    /// Most bytes of the journal of one execution.
+    pub(crate) journal: u64,
+    /// How often an execution is begun again that was running when a process died.
+    pub(crate) recoveries: u32,
+    /// Before the third beginning; it grows with each further one.
+    pub(crate) recovery_pause: Duration,
     /// Executions older than this are removed.
     pub(crate) keep_for: Duration,
     /// The oldest executions above this number are removed.
@@ -84,6 +93,7 @@ struct Inner {
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
+    journals: Arc<Journals>,
     server: Handle,
     turns: Turns,
     queued: AtomicUsize,
@@ -138,6 +148,7 @@ impl Executor {
         let executor = Self(Arc::new(Inner {
             turns: Turns::new(settings.at_once),
             sandbox,
+            journals: Journals::start(keep.clone()),
             keep,
             tools,
             gate,
@@ -204,9 +215,11 @@ impl Executor {
         let key = Key::of(&granted);
         let (given, receipt) = granted.spend_as_given();
         let request = read(given).map_err(Refused::Arguments)?;
-        let record = Record { key, ..Record::new(&grant, &request) };
+        let mut record = Record { key, ..Record::new(&grant, &request) };
         let mut stored = None;
         if wait == Wait::Not {
+            // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.
+            record.image = request.session.is_none().then(|| inner.sandbox.image().digest.to_owned());
             // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
             if inner.turns.is_free() && request.run_at.is_none() && request.session.is_none() {
@@ -237,10 +250,11 @@ impl Executor {
         &self.0.keep
     }
 
-    /// Accepts nothing more, waits for what is running, and interrupts what is still there after `grace`. What had not
-    /// begun stays in the queue for the next process.
+    /// Accepts nothing more, waits for what is running, and stops what is still there after `grace`. What had not begun,
+    /// and what has a journal, is left to the next process.
     pub(crate) async fn stop(&self, grace: Duration) {
         self.0.stopping.store(true, Ordering::Relaxed);
+        self.0.gate.stopping();
         let all: Vec<_> = self.0.lock().values().cloned().collect();
         let running = || all.iter().filter(|live| live.state() == State::Running);
         let _ = tokio::time::timeout(grace, async {
@@ -253,28 +267,10 @@ impl Executor {
             live.cancel.cancel();
         }
         for live in all.iter().filter(|live| matches!(live.state(), State::Running | State::WaitingApproval)) {
-            live.ended_within(grace.max(Duration::from_secs(1))).await;
+            // Time passing is as good an end of this wait.
+            let _ = tokio::time::timeout(grace.max(Duration::from_secs(1)), live.left()).await;
         }
         prune::write(&self.0).await;
-    }
-
-    fn recover(&self) -> Result<(), Error> {
-        let inner = &self.0;
-        for id in inner.keep.unfinished()? {
-            let Some(record) = inner.keep.record(id)? else { continue };
-            let live = Live::new(record, 0);
-            let record = live.after(state::Event::Restarted)?;
-            match (record.state, inner.keep.request(id)?) {
-                (State::Queued, Some(request)) => {
-                    // It was decided when it was accepted.
-                    let place = inner.places.take(&record.grant);
-                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request) };
-                    inner.enqueue(record, request, Some(State::Queued), held);
-                }
-                _ => inner.interrupted(record)?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -310,15 +306,6 @@ impl Inner {
     /// A place among the calls of its session, if it is one.
     fn line(&self, grant: &str, request: &Request) -> Option<Line> {
         request.session.as_ref().map(|session| self.sessions.line(grant, &session.id))
-    }
-
-    /// Ends what a process that is gone had begun.
-    fn interrupted(&self, mut record: Record) -> Result<(), store::Error> {
-        record.ended = Some(now());
-        record.state = State::Failed;
-        info!(execution = %record.id, "interrupted by the end of an earlier process");
-        let given = Arc::new(Given::failed(Failure::new("Interrupted", run::INTERRUPTED)));
-        self.keep.ended(&[Finished { record, given, request: None }])
     }
 
     fn finished(&self) -> MutexGuard<'_, Vec<Finished>> {

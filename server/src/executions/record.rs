@@ -35,6 +35,17 @@ pub(crate) struct Record {
     pub(crate) started: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<u64>,
+    /// The image that it runs in, when it has a journal and so outlives the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<String>,
+    /// How often it was begun again after the death of a process that ran it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) recoveries: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Record {
@@ -51,6 +62,8 @@ impl Record {
             submitted: now(),
             started: None,
             ended: None,
+            image: None,
+            recoveries: 0,
         }
     }
 }

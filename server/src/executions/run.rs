@@ -2,6 +2,7 @@
 
 use super::Inner;
 use super::host::Reaching;
+use super::journals::Pen;
 use super::keep::Finished;
 use super::live::Live;
 use super::places::Held;
@@ -12,10 +13,11 @@ use super::state::{Ending, Event, State};
 use super::tools::Caller;
 use super::turns::Turn;
 use exuvia_policies::Caps;
-use exuvia_runtime::{Isolated, Limit, Limits, Outcome, Program};
+use exuvia_runtime::{Halt, Host, Isolated, Journal, Ledger, Limit, Limits, Outcome, Program, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 /// A wall limit for those that have none.
@@ -23,6 +25,17 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 pub(super) const INTERRUPTED: &str = "the server stopped while this was running, and what it had done by then is not \
      known: look at what it was to change, then submit it again";
+
+/// The pause before an execution is begun once more grows so many times with each, so often.
+const BACKOFF_GROWTH: u32 = 4;
+const MOST_GROWTHS: u32 = 3;
+
+/// What came of a run in this process.
+enum Ran {
+    Ended(Given, Ending),
+    /// The server stops, and the next process goes on with it.
+    Left,
+}
 
 pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>, mut held: Held) {
     let turn = tokio::select! {
@@ -44,7 +57,10 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
                 let unwritten = (!written).then(|| inner.meanwhile.begin(&live, &request));
                 let ran = ran(&inner, &live, &request).await;
                 written = unwritten.is_none_or(|unwritten| unwritten.end());
-                ran
+                match ran {
+                    Ran::Ended(given, ending) => (given, ending),
+                    Ran::Left => return left(&inner, &live).await,
+                }
             }
             Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
         },
@@ -60,15 +76,31 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
     ended(&inner, &live, given, ending, (!written).then_some(request));
 }
 
-/// Waits for its time, for the other calls of its session, and then for its turn among all.
+/// Waits for its time, for the other calls of its session, and then for its turn among all. What was running when the
+/// server died waits longer each time: it may be what kills it.
 async fn turn(inner: &Inner, live: &Live, request: &Request, held: &mut Held) -> Turn {
     if let Some(wait) = request.run_at.map(|at| at.saturating_sub(now())).filter(|wait| *wait > 0) {
         tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    if let Some(times) = live.record().recoveries.checked_sub(2) {
+        let pause = inner.settings.recovery_pause.saturating_mul(BACKOFF_GROWTH.pow(times.min(MOST_GROWTHS)));
+        tokio::time::sleep(pause).await;
     }
     if let Some(line) = &mut held.line {
         line.turn().await;
     }
     inner.turns.take(live.grant(), request.priority).await
+}
+
+/// Leaves it to the next process, as one that waits for its turn: the server has not died of it.
+async fn left(inner: &Inner, live: &Live) {
+    let Ok(record) = live.after(Event::Restarted) else { return };
+    let stored = inner.keep.update(&record);
+    if let Err(error) = stored {
+        error!(execution = %live.id(), %error, "could not write that an execution is left to the next process");
+    }
+    info!(execution = %live.id(), "left to the next process");
+    live.set(record, None);
 }
 
 /// Stores that it begins, before anything of it can happen.
@@ -82,7 +114,7 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
     Ok(())
 }
 
-async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given, Ending) {
+async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Ran {
     let program = program(request);
     let caps = inner.gate.caps(live.grant());
     let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
@@ -97,15 +129,37 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given,
         server: inner.server.clone(),
         clocks: Isolated::default(),
     };
+    let cancel = live.cancel.child_token();
+    let (host, journaled) = match journaled(inner, live, Box::new(host), cancel.clone()).await {
+        Ok(host) => host,
+        Err(why) => return Ran::Ended(Given::failed(halted(&Halt::Unreadable(why))), Ending::Failed),
+    };
     // Holds this thread while the program computes: nothing else can go on here meanwhile.
     let ran = if let Some(session) = &request.session {
-        session::run(inner, live, session, &program, &limits, Box::new(host)).await
+        session::run(inner, live, session, &program, &limits, host).await
     } else {
-        let ran = inner.sandbox.run(&program, &limits, Box::new(host), live.cancel.clone()).await;
+        let ran = inner.sandbox.run(&program, &limits, host, cancel).await;
         ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
     };
     match ran {
         Ok((outcome, marks)) => {
+            if let Some((pen, verdict)) = journaled {
+                let halt = match &outcome {
+                    Outcome::Finished(_) | Outcome::Raised(..) => verdict.ended(),
+                    Outcome::Stopped(..) => verdict.halted(),
+                };
+                if let Some(halt) = halt {
+                    let given = Given { error: Some(halted(&halt)), ..Given::from_outcome(outcome, request) };
+                    return Ran::Ended(given, Ending::Failed);
+                }
+                if matches!(outcome, Outcome::Stopped(_, Limit::Cancelled)) && inner.stopping.load(Ordering::Relaxed) {
+                    // What is lost of it is in doubt when it goes on.
+                    if let Err(why) = pen.durable().await {
+                        error!(execution = %live.id(), why, "could not write a journal");
+                    }
+                    return Ran::Left;
+                }
+            }
             let ending = ending(&outcome, inner.stopping.load(Ordering::Relaxed));
             let mut given = Given::from_outcome(outcome, request);
             marks.put(&mut given);
@@ -113,16 +167,44 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> (Given,
                 given.error = Some(Failure::new("Interrupted", INTERRUPTED));
             }
             if ending == Ending::Finished && given.error.is_some() {
-                return (given, Ending::Failed);
+                return Ran::Ended(given, Ending::Failed);
             }
-            (given, ending)
+            Ran::Ended(given, ending)
         }
         Err(NotRun::Session(error)) => (Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed),
         Err(NotRun::Sandbox(failed)) => {
             error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
-            (Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed)
+            Ran::Ended(Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed)
         }
     }
+}
+
+/// The host of an execution, with the journal of one that outlives this process before it.
+async fn journaled(
+    inner: &Inner,
+    live: &Live,
+    host: Box<dyn Host>,
+    cancel: CancellationToken,
+) -> Result<(Box<dyn Host>, Option<(Arc<Pen>, Verdict)>), String> {
+    if live.record().image.is_none() {
+        return Ok((host, None));
+    }
+    let pen = Arc::new(Pen(inner.journals.book(live.id())));
+    let (ledger, most): (Arc<dyn Ledger>, _) = (Arc::clone(&pen) as _, inner.settings.journal);
+    // All of it is read: not on a thread for programs.
+    let opened = inner.server.spawn_blocking(move || Journal::open(ledger, most, cancel)).await;
+    let journal = opened.map_err(|error| error.to_string())??;
+    let verdict = journal.verdict();
+    Ok((Box::new(journal.before(host)), Some((pen, verdict))))
+}
+
+fn halted(halt: &Halt) -> Failure {
+    let kind = match halt {
+        Halt::Diverged { .. } => "Diverged",
+        Halt::Full { .. } => "JournalFull",
+        Halt::Unreadable(_) => "JournalDamaged",
+    };
+    Failure::new(kind, halt.to_string())
 }
 
 fn lowered(limit: Duration, cap: Option<u64>) -> Duration {

@@ -60,8 +60,9 @@ impl State {
             (Self::Queued, Event::Started) | (Self::WaitingApproval, Event::Answered) => Ok(Self::Running),
             // Nothing of it has happened yet, so a new process may begin with it.
             (Self::Queued, Event::Restarted) => Ok(Self::Queued),
+            // Its journal says what had happened.
+            (Self::Running | Self::WaitingApproval, Event::Restarted) => Ok(Self::Queued),
             (Self::Running, Event::Asked) => Ok(Self::WaitingApproval),
-            (Self::Running | Self::WaitingApproval, Event::Restarted) => Ok(Self::Failed),
             (Self::Queued | Self::Running | Self::WaitingApproval, Event::Ended(ending)) => Ok(match ending {
                 Ending::Finished => Self::Completed,
                 Ending::Failed => Self::Failed,
@@ -89,7 +90,7 @@ pub(crate) enum Event {
     /// None waits any more.
     Answered,
     Ended(Ending),
-    /// The process that held it is gone, and a new one has found its record.
+    /// The process that held it is gone or ends, and another one goes on with it.
     Restarted,
 }
 
@@ -134,10 +135,10 @@ mod tests {
     }
 
     #[test]
-    fn what_had_begun_when_the_process_died_is_not_begun_again() {
+    fn what_had_begun_when_the_process_died_waits_for_its_turn_once_more() {
         assert_eq!(State::Queued.apply(Event::Restarted), Ok(State::Queued));
-        assert_eq!(State::Running.apply(Event::Restarted), Ok(State::Failed));
-        assert_eq!(State::WaitingApproval.apply(Event::Restarted), Ok(State::Failed));
+        assert_eq!(State::Running.apply(Event::Restarted), Ok(State::Queued));
+        assert_eq!(State::WaitingApproval.apply(Event::Restarted), Ok(State::Queued));
         assert!(State::Running.apply(Event::Started).is_err());
     }
 

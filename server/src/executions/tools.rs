@@ -4,6 +4,7 @@ use super::live::Live;
 use super::live::Progress;
 use super::request::Reach;
 use crate::gate::Denied;
+use exuvia_runtime::Witness;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::pin::Pin;
@@ -59,6 +60,15 @@ impl Answer {
         Self::Error(Refusal { kind, message: message.into() })
     }
 
+    /// That nobody knows whether a call of `tool` took effect.
+    pub(crate) fn in_doubt(tool: &str) -> Self {
+        let message = format!(
+            "the server died at about this call of `{tool}`, and whether it took effect is not known: look at what it was to \
+             change before you call it again"
+        );
+        Self::error("ToolInDoubt", message)
+    }
+
     /// The answer message of `guest/ABI.md`.
     pub(crate) fn to_message(&self) -> Vec<u8> {
         let message = match self {
@@ -98,7 +108,15 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Whoever does the calls.
 pub(crate) trait Tools: Send + Sync {
-    fn call(&self, caller: &Caller, name: String, positional: Vec<Value>, named: Map<String, Value>) -> Answering;
+    /// `witness` is told before a call leaves that must not be made twice.
+    fn call(
+        &self,
+        caller: &Caller,
+        name: String,
+        positional: Vec<Value>,
+        named: Map<String, Value>,
+        witness: Witness,
+    ) -> Answering;
 
     fn describe(&self, caller: &Caller, name: String) -> Answering;
 }

@@ -165,6 +165,16 @@ impl Gate {
         tokio::spawn(counters::keep(Arc::downgrade(self)));
     }
 
+    /// The server stops: what people are asked goes on, as the programs that wait for them do in the next process.
+    pub(crate) fn stopping(&self) {
+        self.approvals.stopping();
+    }
+
+    /// Withdraws the questions of executions that nobody goes on with.
+    pub(crate) fn forget(&self, is_gone: impl Fn(Id) -> bool) -> Result<(), approvals::Error> {
+        self.approvals.forget(is_gone)
+    }
+
     /// Decides one call of `tool`. `read` gives its arguments, checked; it is not asked when the tool may not be called
     /// at all, as what is wrong with them would tell of a tool that is hidden. A program's call that a person has to
     /// approve waits for that here.

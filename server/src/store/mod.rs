@@ -39,12 +39,14 @@ pub(crate) enum Table {
     Approvals = 7,
     /// Grant and key → the execution that was submitted with it.
     Keys = 8,
+    /// Execution id and number → a part of its journal.
+    Journals = 20,
     /// Grant and session id → where its state is.
     Sessions = 30,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -54,6 +56,7 @@ impl Table {
         Self::Counters,
         Self::Approvals,
         Self::Keys,
+        Self::Journals,
         Self::Sessions,
     ];
 }

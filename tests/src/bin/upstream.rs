@@ -1,10 +1,14 @@
 //! An upstream MCP server for tests, on standard input and output, with tools that behave well and tools that do not.
 //!
 //! It speaks the protocol by hand, so that it can break it.
+//!
+//! With `COUNTS`, the path of a file, it has other tools, and each call leaves a line there that survives everything.
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value gives null where nothing is")]
 
 use serde_json::{Value, json};
+use std::fs::OpenOptions;
 use std::io::{BufRead, Write, stdin, stdout};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -44,6 +48,9 @@ fn tools() -> Value {
     let number = json!({ "type": "integer" });
     // A server that says something else of a tool than it did before.
     let added = std::env::var("ADD_DESCRIPTION").unwrap_or("Adds two numbers.".into());
+    if std::env::var_os("COUNTS").is_some() {
+        return counted();
+    }
     if std::env::var_os("SHOP").is_some() {
         return shop();
     }
@@ -56,6 +63,35 @@ fn tools() -> Value {
         tool("die", "Ends the server.", &json!({}), &[]),
         tool("babble", "Says what is no message.", &json!({}), &[]),
     ])
+}
+
+/// Tools whose calls are counted: one may be repeated, one must not, and one kills whoever started this server.
+fn counted() -> Value {
+    let key = json!({ "key": { "type": "string" }, "ms": { "type": "integer" } });
+    let mut look = tool("look", "Looks.", &key, &["key"]);
+    look["annotations"] = json!({ "readOnlyHint": true });
+    json!([look, tool("put", "Puts.", &key, &["key"]), tool("kill", "Kills its client.", &key, &["key"])])
+}
+
+/// Leaves a line, waits, and answers with the number at the end of the key.
+fn count(name: &str, arguments: &Value) -> Value {
+    let key = arguments["key"].as_str().unwrap_or_default();
+    let path = std::env::var_os("COUNTS").unwrap_or_default();
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    let written = file.and_then(|mut file| {
+        file.write_all(format!("{name} {key}\n").as_bytes())?;
+        file.sync_data()
+    });
+    if let Err(error) = written {
+        return json!({ "content": [{ "type": "text", "text": error.to_string() }], "isError": true });
+    }
+    thread::sleep(Duration::from_millis(arguments["ms"].as_u64().unwrap_or(0)));
+    if name == "kill" {
+        let parent = std::os::unix::process::parent_id().to_string();
+        // What comes of it is seen by whoever is killed.
+        let _ = Command::new("kill").args(["-9", &parent]).status();
+    }
+    text(key.rsplit('/').next().unwrap_or_default())
 }
 
 /// Tools that say what they do: one reads, one writes, one destroys.
@@ -88,6 +124,7 @@ fn call(params: &Value) -> Value {
             let sum = arguments["a"].as_i64().unwrap_or(0) + arguments["b"].as_i64().unwrap_or(0);
             json!({ "content": [{ "type": "text", "text": sum.to_string() }], "structuredContent": { "sum": sum } })
         }
+        name @ ("look" | "put" | "kill") => count(name, arguments),
         "orders" | "note" | "refund" | "delete_all" => text(&json!({ "done": params["name"] }).to_string()),
         "echo-text" => text(arguments["text"].as_str().unwrap_or_default()),
         "slow" => {

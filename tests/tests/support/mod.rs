@@ -1,6 +1,7 @@
 //! The binary under test, and what a process printed.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod counts;
 pub(crate) mod server;
 
 use std::path::Path;

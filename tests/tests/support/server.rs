@@ -129,6 +129,11 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Waits until something has ended it.
+    pub(crate) fn ended(&mut self) {
+        self.child.wait().unwrap();
+    }
+
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();

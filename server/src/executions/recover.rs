@@ -1,0 +1,79 @@
+//! What an earlier process left: begun, gone on with, or ended with the reason why it cannot be.
+
+use super::keep::Finished;
+use super::places::Held;
+use super::record::{Failure, Given, Record, now};
+use super::state::{Event, State};
+use super::{Error, Executor, Inner, run};
+use crate::store;
+use std::sync::Arc;
+use tracing::info;
+
+impl Executor {
+    /// Puts into the queue whatever no process has ended.
+    pub(super) fn recover(&self) -> Result<(), Error> {
+        let inner = &self.0;
+        for id in inner.keep.unfinished()? {
+            let Some(record) = inner.keep.record(id)? else { continue };
+            let stored = record.state;
+            let record = match inner.resumed(record)? {
+                Ok(record) => record,
+                Err((record, failure)) => {
+                    inner.given_up(record, failure)?;
+                    continue;
+                }
+            };
+            match inner.keep.request(id)? {
+                Some(request) => {
+                    info!(execution = %id, recoveries = record.recoveries, %stored, "found after a restart");
+                    // It was decided when it was accepted.
+                    let place = inner.places.take(&record.grant);
+                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request) };
+                    // That it begins is written before it does, with how often it has.
+                    inner.enqueue(record, request, Some(State::Queued), held);
+                }
+                None => inner.given_up(record, Failure::new("Interrupted", run::INTERRUPTED))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// The record as this process goes on with it, or why it does not.
+    fn resumed(&self, mut record: Record) -> Result<Result<Record, (Record, Failure)>, Error> {
+        let was_running = record.state != State::Queued;
+        record.state = record.state.apply(Event::Restarted)?;
+        let Some(image) = &record.image else {
+            // Its client waited for it, and is gone.
+            let failure = Failure::new("Interrupted", run::INTERRUPTED);
+            return Ok(if was_running { Err((record, failure)) } else { Ok(record) });
+        };
+        if *image != self.sandbox.image().digest && (was_running || record.started.is_some()) {
+            let why = "interrupted: image changed. This server has another build of Python than the one that had begun with \
+                       this, and cannot go on with it: look at what it was to change, then submit it again";
+            return Ok(Err((record, Failure::new("Interrupted", why))));
+        }
+        self.sandbox.image().digest.clone_into(record.image.get_or_insert_default());
+        if was_running {
+            if record.recoveries >= self.settings.recoveries {
+                let times = u64::from(record.recoveries) + 1;
+                let why = format!(
+                    "the server crashed {times} times while this was running, and it is not begun again: it may be the cause"
+                );
+                return Ok(Err((record, Failure::new("Crashed", why))));
+            }
+            record.recoveries += 1;
+        }
+        Ok(Ok(record))
+    }
+
+    /// Ends what an earlier process had begun.
+    fn given_up(&self, mut record: Record, failure: Failure) -> Result<(), store::Error> {
+        record.ended = Some(now());
+        record.state = State::Failed;
+        info!(execution = %record.id, error = failure.kind, "an execution of an earlier process is given up");
+        let given = Arc::new(Given::failed(failure));
+        self.keep.ended(&[Finished { record, given, request: None }])
+    }
+}

@@ -1,0 +1,57 @@
+//! A server with the upstream server `Counts`, whose calls leave lines in a file that no death of anybody takes back.
+
+use super::server::{Server, command};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+pub(crate) struct Counts {
+    pub(crate) server: Server,
+    pub(crate) folder: TempDir,
+}
+
+impl Counts {
+    /// `executions`: lines of that section of the configuration.
+    pub(crate) fn start(executions: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = json!({ "mcpServers": { "Counts": {
+            "command": env!("CARGO_BIN_EXE_upstream-for-tests"),
+            "env": { "COUNTS": folder.path().join("counts") },
+        } } });
+        fs::write(folder.path().join("mcp.json"), upstream.to_string()).unwrap();
+        fs::write(folder.path().join("exuvia.toml"), format!("[executions]\n{executions}")).unwrap();
+        fs::write(folder.path().join("policy.json"), POLICY).unwrap();
+        let server = start(folder.path());
+        Self { server, folder }
+    }
+
+    /// Kills the server, and starts it anew.
+    pub(crate) fn restart(&mut self) {
+        self.server.kill();
+        self.server = start(self.folder.path());
+    }
+
+    /// Starts it on the same data after something else has ended it.
+    pub(crate) fn start_again(&mut self) {
+        self.server.ended();
+        self.server = start(self.folder.path());
+    }
+
+    /// All calls so far, in the order in which they came: the tool and its key.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("counts")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+const POLICY: &str = r#"{ "version": "1", "default": "allow" }"#;
+
+fn start(folder: &Path) -> Server {
+    let data = folder.join("data");
+    let mut command = command(&data);
+    for (flag, file) in [("--config", "exuvia.toml"), ("--mcp-config", "mcp.json"), ("--policy", "policy.json")] {
+        command.arg(flag).arg(folder.join(file));
+    }
+    Server::of(command, data)
+}
