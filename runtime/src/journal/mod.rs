@@ -26,7 +26,7 @@ use self::recorder::{Recorder, now};
 use self::replay::Replay;
 use self::told::Told;
 use crate::clock::Clock;
-use crate::host::{Effect, Host, Pending, Stream};
+use crate::host::{Effect, Host, Pending, Stream, Uncounted};
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -173,7 +173,7 @@ impl Host for Journaled {
         }
     }
 
-    fn uncounted(&self) -> Duration {
+    fn uncounted(&self) -> Option<Uncounted> {
         self.inner().uncounted()
     }
 }

@@ -171,7 +171,9 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Ran {
             }
             Ran::Ended(given, ending)
         }
-        Err(NotRun::Session(error)) => (Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed),
+        Err(NotRun::Session(error)) => {
+            Ran::Ended(Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed)
+        }
         Err(NotRun::Sandbox(failed)) => {
             error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
             Ran::Ended(Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed)
