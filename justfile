@@ -15,6 +15,10 @@ ci:
 interop *suites:
     tests/interop/run {{suites}}
 
+# Kill the server so often, at random moments, over a mix of jobs, and see that nothing is lost or repeated.
+kill-test kills="1000":
+    EXUVIA_KILLS={{kills}} cargo test --workspace --test kills -- --nocapture
+
 # Formatting and lints.
 lint:
     cargo fmt --check

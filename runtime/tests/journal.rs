@@ -154,7 +154,7 @@ fn a_run_that_died_anywhere_goes_on_and_repeats_nothing() {
         let (cut, rest) = (ledger.cut(parts), Counting::default());
         let (ran, verdict) = run(&place, &program, &cut, Box::new(rest.clone()));
         assert_eq!((ran.ending.as_str(), verdict.ended()), ("finished", None), "{parts}: {}", ran.stderr);
-        let in_doubt = ran.stdout.matches("-").count() - whole.stdout.matches("-").count();
+        let in_doubt = ran.stdout.matches('-').count() - whole.stdout.matches('-').count();
         let mut made = rest.calls();
         made.retain(|call| call.starts_with("mcp_T_once"));
         made.sort();

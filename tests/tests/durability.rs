@@ -25,7 +25,6 @@ fn printed(counts: &Counts, uuid: &str, stdout: &str) {
     }
 }
 
-/// Seen to fail with runs that have no journal.
 #[test]
 fn a_job_survives_the_death_of_the_server_and_repeats_nothing() {
     let mut counts = Counts::start("");

@@ -215,7 +215,9 @@ mod tests {
     #[test]
     fn entries_are_read_as_they_were_written() {
         let (mut bytes, mut last) = (Vec::new(), Last::default());
-        all().iter().for_each(|entry| entry.write(&mut last, &mut bytes));
+        for entry in all() {
+            entry.write(&mut last, &mut bytes);
+        }
         let (mut rest, mut last) = (bytes.as_slice(), Last::default());
         let read: Vec<_> = std::iter::from_fn(|| Entry::read(&mut last, &mut rest)).collect();
         assert_eq!(read, all());

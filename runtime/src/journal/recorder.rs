@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Calls that leave within so long of each other are leased; a lease that none has used for so long is closed.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Each lease is so many times larger than the one before.
 const GROWTH: u64 = 4;
 /// The largest lease. After a death at the wrong moment at most twice as many calls are in doubt: those of one lease and

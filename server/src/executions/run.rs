@@ -30,13 +30,6 @@ pub(super) const INTERRUPTED: &str = "the server stopped while this was running,
 const BACKOFF_GROWTH: u32 = 4;
 const MOST_GROWTHS: u32 = 3;
 
-/// What came of a run in this process.
-enum Ran {
-    Ended(Given, Ending),
-    /// The server stops, and the next process goes on with it.
-    Left,
-}
-
 pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>, mut held: Held) {
     let turn = tokio::select! {
         biased;
@@ -57,10 +50,8 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
                 let unwritten = (!written).then(|| inner.meanwhile.begin(&live, &request));
                 let ran = ran(&inner, &live, &request).await;
                 written = unwritten.is_none_or(|unwritten| unwritten.end());
-                match ran {
-                    Ran::Ended(given, ending) => (given, ending),
-                    Ran::Left => return left(&inner, &live).await,
-                }
+                let Some(ended) = ran else { return left(&inner, &live) };
+                ended
             }
             Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
         },
@@ -93,7 +84,7 @@ async fn turn(inner: &Inner, live: &Live, request: &Request, held: &mut Held) ->
 }
 
 /// Leaves it to the next process, as one that waits for its turn: the server has not died of it.
-async fn left(inner: &Inner, live: &Live) {
+fn left(inner: &Inner, live: &Live) {
     let Ok(record) = live.after(Event::Restarted) else { return };
     let stored = inner.keep.update(&record);
     if let Err(error) = stored {
@@ -114,7 +105,8 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
     Ok(())
 }
 
-async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Ran {
+/// What came of it; none when the server stops, and the next process goes on with it.
+async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<(Given, Ending)> {
     let program = program(request);
     let caps = inner.gate.caps(live.grant());
     let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
@@ -132,7 +124,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Ran {
     let cancel = live.cancel.child_token();
     let (host, journaled) = match journaled(inner, live, Box::new(host), cancel.clone()).await {
         Ok(host) => host,
-        Err(why) => return Ran::Ended(Given::failed(halted(&Halt::Unreadable(why))), Ending::Failed),
+        Err(why) => return Some((Given::failed(halted(&Halt::Unreadable(why))), Ending::Failed)),
     };
     // Holds this thread while the program computes: nothing else can go on here meanwhile.
     let ran = if let Some(session) = &request.session {
@@ -150,14 +142,14 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Ran {
                 };
                 if let Some(halt) = halt {
                     let given = Given { error: Some(halted(&halt)), ..Given::from_outcome(outcome, request) };
-                    return Ran::Ended(given, Ending::Failed);
+                    return Some((given, Ending::Failed));
                 }
                 if matches!(outcome, Outcome::Stopped(_, Limit::Cancelled)) && inner.stopping.load(Ordering::Relaxed) {
                     // What is lost of it is in doubt when it goes on.
                     if let Err(why) = pen.durable().await {
                         error!(execution = %live.id(), why, "could not write a journal");
                     }
-                    return Ran::Left;
+                    return None;
                 }
             }
             let ending = ending(&outcome, inner.stopping.load(Ordering::Relaxed));
@@ -167,16 +159,16 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Ran {
                 given.error = Some(Failure::new("Interrupted", INTERRUPTED));
             }
             if ending == Ending::Finished && given.error.is_some() {
-                return Ran::Ended(given, Ending::Failed);
+                return Some((given, Ending::Failed));
             }
-            Ran::Ended(given, ending)
+            Some((given, ending))
         }
         Err(NotRun::Session(error)) => {
-            Ran::Ended(Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed)
+            Some((Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed))
         }
         Err(NotRun::Sandbox(failed)) => {
             error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
-            Ran::Ended(Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed)
+            Some((Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed))
         }
     }
 }

@@ -58,10 +58,8 @@ impl State {
     pub(crate) fn apply(self, event: Event) -> Result<Self, IllegalEvent> {
         match (self, event) {
             (Self::Queued, Event::Started) | (Self::WaitingApproval, Event::Answered) => Ok(Self::Running),
-            // Nothing of it has happened yet, so a new process may begin with it.
-            (Self::Queued, Event::Restarted) => Ok(Self::Queued),
-            // Its journal says what had happened.
-            (Self::Running | Self::WaitingApproval, Event::Restarted) => Ok(Self::Queued),
+            // Nothing of it has happened yet, or its journal says what has: a new process may go on with it.
+            (Self::Queued | Self::Running | Self::WaitingApproval, Event::Restarted) => Ok(Self::Queued),
             (Self::Running, Event::Asked) => Ok(Self::WaitingApproval),
             (Self::Queued | Self::Running | Self::WaitingApproval, Event::Ended(ending)) => Ok(match ending {
                 Ending::Finished => Self::Completed,
