@@ -444,7 +444,6 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Seen to fail without `Approvals::asked_before`.
 #[test]
 fn after_a_restart_programs_and_clients_still_wait_for_what_they_asked() {
     let mut place = Place::new();
