@@ -1,12 +1,10 @@
-//! The attacks of the reference's section 4, as far as a decision can stop them, and the faults of earlier engines'
-//! approvals. Each asserts the refusal, and that the same passes when it is granted.
+//! The attacks of the reference's section 4, as far as a decision can stop them. Each asserts the refusal, and that the same passes when it is granted.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
 use exuvia_policies::{
-    Approval, ApprovalError, ApprovalKey, Arguments, Call, DenialKind, Digest, EgressRequest, Grant, MemoryCounters,
-    Outcome, Policy, Refusal, Scheme, SecretSource,
+    Arguments, Call, DenialKind, Digest, EgressRequest, Grant, MemoryCounters, Outcome, Policy, Scheme, SecretSource,
 };
 use serde_json::json;
 use support::{NOW, call, denial, policy, tool_policy};
@@ -155,85 +153,6 @@ fn an_error_text_tells_neither_values_nor_bounds() {
         let told = format!("{} {}", denial.text(), denial.data().unwrap());
         assert!(!told.contains("31337") && !told.contains("99999"), "{told}");
     }
-}
-
-const ASKS: &str = r#"{"approve_if":{"t":[{"conditions":[{"path":"args.amount","op":"gt","value":100}],
-    "reason":"refund over 100","timeout":"15m"}]}}"#;
-
-/// A call of `t`, the demand that it makes, and an approval that was requested for it.
-fn asked(policy: &Policy, amount: u32, key: &ApprovalKey) -> (Arguments, exuvia_policies::Demand, Approval) {
-    let arguments = Arguments::new(json!({"amount": amount, "to": [{"b": 1, "a": 2}]})).unwrap();
-    let grant = Grant::new("a");
-    let call = Call { grant: &grant, tool: "t", arguments: &arguments, definition: None };
-    match policy.decide(&call, NOW, &MemoryCounters::new()) {
-        Err(Refusal::NeedsApproval(demand)) => {
-            let approval = Approval::request(&demand, key, NOW);
-            (arguments, *demand, approval)
-        }
-        other => panic!("no approval was asked for: {other:?}"),
-    }
-}
-
-#[test]
-fn a_destructive_call_waits_for_a_person() {
-    let (policy, key) = (tool_policy("{}", ASKS), ApprovalKey::new([7; 32]));
-    assert!(call(&policy, "a", "t", json!({"amount": 100}), NOW, &MemoryCounters::new()).is_ok());
-    let (arguments, demand, mut approval) = asked(&policy, 150, &key);
-    assert_eq!((demand.reason(), demand.timeout_s()), ("refund over 100", 900));
-    assert_eq!(demand.rule(), "/x-sandbox/approve_if/t/args.amount-gt");
-    assert_eq!(approval.consume(&demand, &key, NOW).unwrap_err(), ApprovalError::NotGiven);
-    approval.approve(NOW).unwrap();
-    let approved = approval.consume(&demand, &key, NOW).unwrap();
-    let grant = Grant::new("a");
-    let call = Call { grant: &grant, tool: "t", arguments: &arguments, definition: None };
-    assert!(policy.decide_approved(&call, approved, NOW, &MemoryCounters::new()).is_ok());
-}
-
-#[test]
-fn an_approval_is_used_once_and_not_armed_again() {
-    let (policy, key) = (tool_policy("{}", ASKS), ApprovalKey::new([7; 32]));
-    let (_, demand, mut approval) = asked(&policy, 150, &key);
-    approval.approve(NOW).unwrap();
-    drop(approval.consume(&demand, &key, NOW).unwrap());
-    assert_eq!(approval.consume(&demand, &key, NOW).unwrap_err(), ApprovalError::Used);
-    assert_eq!(approval.approve(NOW).unwrap_err(), ApprovalError::Decided);
-    // Also after it was stored and read again.
-    let stored = serde_json::to_string(&approval).unwrap();
-    let mut approval: Approval = serde_json::from_str(&stored).unwrap();
-    assert_eq!(approval.consume(&demand, &key, NOW).unwrap_err(), ApprovalError::Used);
-    let (_, _, mut rejected) = asked(&policy, 150, &key);
-    rejected.reject(NOW).unwrap();
-    assert_eq!(rejected.approve(NOW).unwrap_err(), ApprovalError::Decided);
-}
-
-#[test]
-fn an_approval_that_has_expired_is_neither_given_nor_used() {
-    let (policy, key) = (tool_policy("{}", ASKS), ApprovalKey::new([7; 32]));
-    let (_, demand, mut approval) = asked(&policy, 150, &key);
-    let late = NOW.plus_secs(900);
-    assert_eq!(approval.approve(late).unwrap_err(), ApprovalError::Expired);
-    approval.approve(NOW).unwrap();
-    assert_eq!(approval.consume(&demand, &key, late).unwrap_err(), ApprovalError::Expired);
-}
-
-#[test]
-fn an_approval_is_for_one_call_under_one_policy() {
-    let (policy, key) = (tool_policy("{}", ASKS), ApprovalKey::new([7; 32]));
-    let (_, _, mut approval) = asked(&policy, 150, &key);
-    approval.approve(NOW).unwrap();
-    let (_, larger, _) = asked(&policy, 151, &key);
-    assert_eq!(approval.consume(&larger, &key, NOW).unwrap_err(), ApprovalError::OtherCall);
-    let edited = tool_policy("{}", &ASKS.replace("refund over 100", "another reason"));
-    let (_, demand, _) = asked(&edited, 150, &key);
-    assert_eq!(approval.consume(&demand, &key, NOW).unwrap_err(), ApprovalError::OtherCall);
-    let (_, demand, _) = asked(&policy, 150, &key);
-    assert_eq!(approval.consume(&demand, &ApprovalKey::new([8; 32]), NOW).unwrap_err(), ApprovalError::OtherCall);
-    // The evidence is for that call too.
-    let approved = approval.consume(&demand, &key, NOW).unwrap();
-    let (grant, arguments) = (Grant::new("b"), Arguments::new(json!({"amount": 150})).unwrap());
-    let call = Call { grant: &grant, tool: "t", arguments: &arguments, definition: None };
-    let denied = policy.decide_approved(&call, approved, NOW, &MemoryCounters::new()).unwrap_err();
-    assert_eq!(denied.rule(), "(approval)");
 }
 
 #[test]
