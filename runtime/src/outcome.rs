@@ -1,5 +1,6 @@
 //! How a run ended. All three are results: the sandbox did its work.
 
+use crate::files::Artifacts;
 use crate::output::Kept;
 use crate::stop::Limit;
 use crate::usage::Usage;
@@ -47,6 +48,8 @@ pub struct Output {
     pub names: Vec<String>,
     /// Where a value could not be converted and its `repr` stands instead: `result`, `outputs.x.0.y`.
     pub reprs: Vec<String>,
+    /// What the program left in its working folder.
+    pub artifacts: Artifacts,
     pub usage: Usage,
 }
 
