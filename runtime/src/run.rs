@@ -117,6 +117,7 @@ fn finished(mut output: Output, message: &[u8]) -> Outcome {
         }
     };
     output.result = message.result;
+    output.html = message.html;
     output.outputs = message.outputs;
     output.missing = message.missing;
     output.names = message.names;

@@ -6,7 +6,7 @@
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -164,6 +164,11 @@ impl Spilled {
         read_at(&self.file, self.size, offset, buffer)
     }
 
+    /// Its bytes, from the first to the last.
+    pub fn reader(&self) -> impl Read + '_ {
+        Reader { spilled: self, at: 0 }
+    }
+
     /// Writes at `offset`, leaving a hole of zeros before it. When it fails its size is what it was.
     ///
     /// # Errors
@@ -240,6 +245,19 @@ impl Spilled {
             self.held = needed;
         }
         Ok(())
+    }
+}
+
+struct Reader<'a> {
+    spilled: &'a Spilled,
+    at: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.spilled.read_at(self.at, buffer)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }
 

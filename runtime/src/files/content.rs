@@ -23,9 +23,9 @@ pub enum Input {
     File(Arc<File>),
 }
 
-impl From<Arc<[u8]>> for Input {
-    fn from(bytes: Arc<[u8]>) -> Self {
-        Self::Bytes(bytes)
+impl From<&[u8]> for Input {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.into())
     }
 }
 

@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// Random changes of three files, around the length at which they go to the disk, against what a `Vec` would hold, with a disk
-    /// and without one. Seen to fail with a `Spilled::resize` that forgets to cut, and with a gap that is not filled with zeros.
+    /// and without one. Seen to fail with a `Spilled::resize` that forgets to cut.
     #[test]
     fn a_file_is_the_same_wherever_it_lies() {
         for disk in [0, 64 * MIB] {

@@ -83,6 +83,7 @@ pub(crate) struct Ran {
     pub(crate) line: Option<u32>,
     /// Bytes printed that were not kept.
     pub(crate) cut: u64,
+    /// Names of what it left.
     pub(crate) artifacts: Vec<String>,
     pub(crate) peak_memory: u64,
     pub(crate) cpu: Duration,
