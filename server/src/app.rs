@@ -5,6 +5,7 @@ use crate::executions::Executor;
 use crate::gate::Gate;
 use crate::grants::Grants;
 use crate::sessions::Sessions;
+use crate::shelf::Shelf;
 use crate::upstream::{Remotes, Upstreams};
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub(crate) struct App {
     pub(crate) executor: Executor,
     pub(crate) sessions: Sessions,
+    /// Files that programs left and clients gave.
+    pub(crate) shelf: Shelf,
     pub(crate) upstreams: Upstreams,
     /// What changes the upstream servers while this one runs.
     pub(crate) remotes: Arc<Remotes>,

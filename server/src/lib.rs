@@ -17,6 +17,7 @@ mod http;
 mod mcp;
 mod rest;
 mod sessions;
+mod shelf;
 mod store;
 mod tls;
 mod upstream;

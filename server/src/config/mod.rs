@@ -1,9 +1,11 @@
 //! `exuvia.toml`: one struct, unknown fields refused, checked whole before a port is bound.
 
 mod data;
+mod files;
 mod source;
 
 pub(crate) use data::{Data, write_atomically};
+use files::Files;
 use source::Source;
 
 use crate::{executions, sessions};
@@ -40,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     pub(crate) approvals: Approvals,
     pub(crate) sessions: Sessions,
+    pub(crate) files: Files,
 }
 
 /// Who may use the server.
@@ -67,6 +70,8 @@ pub(crate) struct Executions {
     pub(crate) memory: ByteSize,
     /// Most bytes kept of each of stdout and stderr.
     pub(crate) output: ByteSize,
+    /// Most bytes of a result, and of each output variable, that an answer has; all of it is kept beside.
+    pub(crate) result: ByteSize,
     /// Most bytes kept of what one execution was told, so that it outlives the server.
     pub(crate) journal: ByteSize,
     /// How often an execution is begun again that was running when the server died.
@@ -142,6 +147,7 @@ impl Default for Config {
             retention: Retention::default(),
             approvals: Approvals::default(),
             sessions: Sessions::default(),
+            files: Files::default(),
         }
     }
 }
@@ -154,6 +160,7 @@ impl Default for Executions {
             threads: None,
             memory: ByteSize::mib(512),
             output: ByteSize::kib(64),
+            result: ByteSize::kib(256),
             journal: ByteSize::mib(256),
             recoveries: 5,
             recovery_pause: Duration::from_secs(1),
@@ -261,9 +268,14 @@ impl Config {
             limits: Limits {
                 memory,
                 files: memory,
+                disk: self.files.disk_per_execution.as_u64(),
+                artifacts: self.files.count,
                 output: usize::try_from(executions.output.as_u64()).unwrap_or(usize::MAX),
                 ..Limits::default()
             },
+            result: usize::try_from(executions.result.as_u64()).unwrap_or(usize::MAX),
+            artifacts: self.files.kept_per_execution.as_u64(),
+            printed: self.files.printed.as_u64(),
             journal: executions.journal.as_u64(),
             recoveries: executions.recoveries,
             recovery_pause: executions.recovery_pause,

@@ -2,13 +2,14 @@
 
 use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
+use super::whole::Whole;
 use crate::gate::{Asker, Gate};
 use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted, Witness};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -23,6 +24,7 @@ pub(super) struct Reaching {
     /// The server's own threads: calls go on there while the program computes.
     pub(super) server: Handle,
     pub(super) clocks: Isolated,
+    pub(super) whole: Arc<Mutex<Whole>>,
 }
 
 impl Host for Reaching {
@@ -31,6 +33,7 @@ impl Host for Reaching {
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner).print(stream, bytes);
         self.caller.live.print(stream, bytes);
     }
 

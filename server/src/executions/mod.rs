@@ -2,6 +2,7 @@
 //!
 //! [`Executor`] is the only place that moves an execution between states. Each event is stored, then acted on.
 
+mod artifacts;
 mod guests;
 mod host;
 mod id;
@@ -23,7 +24,9 @@ mod tools;
 mod turns;
 mod view;
 mod waits;
+mod whole;
 
+pub(crate) use artifacts::{Artifact, Source, View as ArtifactView};
 pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;
@@ -45,9 +48,10 @@ use self::record::now;
 use self::turns::Turns;
 use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::sessions::{Line, Sessions};
+use crate::shelf::{self, Shelf};
 use crate::store;
 use exuvia_policies::Caps;
-use exuvia_runtime::{Limits, Sandbox};
+use exuvia_runtime::{Limits, Sandbox, Spill};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -68,6 +72,12 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// What one execution may use; its wall time is set by each request.
     pub(crate) limits: Limits,
+    /// Most bytes of a result, or of an output variable, in a record.
+    pub(crate) result: usize,
+    /// Most bytes of what is kept of one execution beside its record.
+    pub(crate) artifacts: u64,
+    /// Most bytes kept of what one execution prints.
+    pub(crate) printed: u64,
     /// Most bytes of the journal of one execution.
     pub(crate) journal: u64,
     /// How often an execution is begun again that was running when a process died.
@@ -84,12 +94,26 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 pub(crate) struct Executor(Arc<Inner>);
 
+/// What executions are run with.
+pub(crate) struct Parts {
+    pub(crate) sandbox: Sandbox,
+    /// Where long output lies while it comes.
+    pub(crate) spill: Spill,
+    pub(crate) keep: Keep,
+    pub(crate) tools: Arc<dyn Tools>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) sessions: Sessions,
+    pub(crate) shelf: Shelf,
+}
+
 struct Inner {
     sandbox: Sandbox,
+    spill: Spill,
     keep: Keep,
     tools: Arc<dyn Tools>,
     gate: Arc<Gate>,
     sessions: Sessions,
+    shelf: Shelf,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
@@ -134,20 +158,25 @@ pub(crate) enum Refused {
     Store(#[from] store::Error),
 }
 
+impl From<shelf::Error> for Refused {
+    fn from(error: shelf::Error) -> Self {
+        match error {
+            shelf::Error::Store(error) => Self::Store(error),
+            other => Self::Arguments(format!("`files`: {other}")),
+        }
+    }
+}
+
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
-    pub(crate) fn start(
-        sandbox: Sandbox,
-        keep: Keep,
-        tools: Arc<dyn Tools>,
-        gate: Arc<Gate>,
-        sessions: Sessions,
-        settings: Settings,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(parts: Parts, settings: Settings) -> Result<Self, Error> {
+        let Parts { sandbox, spill, keep, tools, gate, sessions, shelf } = parts;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let executor = Self(Arc::new(Inner {
             turns: Turns::new(settings.at_once),
             sandbox,
+            spill,
+            shelf,
             journals: Journals::start(keep.clone()),
             keep,
             tools,
@@ -214,8 +243,11 @@ impl Executor {
         let grant = granted.grant().to_owned();
         let key = Key::of(&granted);
         let (given, receipt) = granted.spend_as_given();
-        let request = read(given).map_err(Refused::Arguments)?;
+        let mut request = read(given).map_err(Refused::Arguments)?;
         let mut record = Record { key, ..Record::new(&grant, &request) };
+        if !request.files.is_empty() {
+            inner.shelf.lend(&grant, record.id.uuid(), &mut request.files)?;
+        }
         let mut stored = None;
         if wait == Wait::Not {
             // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.

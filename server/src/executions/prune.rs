@@ -2,6 +2,7 @@
 
 use super::meanwhile::write_meanwhile;
 use super::{Inner, now};
+use crate::shelf::Owner;
 use crate::store::Error;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -89,6 +90,7 @@ fn pruned(inner: &Inner) -> Result<usize, Error> {
         surplus = surplus.saturating_sub(1);
         if record.state.is_final() {
             inner.keep.remove(&record)?;
+            inner.shelf.remove(Owner { grant: &record.grant, id: record.id.uuid() });
             removed += 1;
         }
     }

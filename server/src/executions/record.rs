@@ -1,5 +1,6 @@
 //! What is kept of an execution.
 
+use super::artifacts::Artifact;
 use super::id::Id;
 use super::keys::Key;
 use super::outputs;
@@ -90,6 +91,15 @@ pub(crate) struct Given {
     pub(crate) usage: Numbers,
     /// Whether something of the output was cut.
     pub(crate) truncated: bool,
+    /// The files that it left in its working folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) artifacts: Vec<Artifact>,
+    /// What was too long to be here, and renderings of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) output: Vec<Artifact>,
+    /// Whether one of the values was cut.
+    #[serde(skip)]
+    pub(crate) cut: bool,
 }
 
 /// Why an execution has no success.

@@ -70,6 +70,7 @@ impl Inner {
 
     /// Ends what an earlier process had begun.
     fn given_up(&self, mut record: Record, failure: Failure) -> Result<(), store::Error> {
+        self.shelf.give_back(&record.grant, record.id.uuid());
         record.ended = Some(now());
         record.state = State::Failed;
         info!(execution = %record.id, error = failure.kind, "an execution of an earlier process is given up");

@@ -1,6 +1,7 @@
 //! One execution, from its turn to its end.
 
 use super::Inner;
+use super::artifacts::{self, Left};
 use super::host::Reaching;
 use super::journals::Pen;
 use super::keep::Finished;
@@ -12,9 +13,11 @@ use super::session::{self, Marks, NotRun};
 use super::state::{Ending, Event, State};
 use super::tools::Caller;
 use super::turns::Turn;
+use super::whole::Whole;
+use crate::store;
 use exuvia_policies::Caps;
-use exuvia_runtime::{Halt, Host, Isolated, Journal, Ledger, Limit, Limits, Outcome, Program, Verdict};
-use std::sync::Arc;
+use exuvia_runtime::{Halt, Host, Input, Isolated, Journal, Ledger, Limit, Limits, Outcome, Program, Verdict};
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +59,9 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
             Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
         },
     };
+    if !request.files.is_empty() {
+        inner.shelf.give_back(live.grant(), live.id().uuid());
+    }
     // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
     let Held { receipt, place, line } = held;
     drop((place, line));
@@ -107,10 +113,15 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
 
 /// What came of it; none when the server stops, and the next process goes on with it.
 async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<(Given, Ending)> {
-    let program = program(request);
+    let program = match program(inner, live, request) {
+        Ok(program) => program,
+        Err(error) => return Some((Given::failed(Failure::new("StoreError", error.to_string())), Ending::Failed)),
+    };
     let caps = inner.gate.caps(live.grant());
     let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
     // What is kept of the output is in `live`.
+    let whole = Whole::new(Some(inner.spill.clone()), inner.limits(&caps).output, inner.settings.printed);
+    let whole = Arc::new(Mutex::new(whole));
     let limits = Limits { wall, cpu: lowered(wall, caps.cpu_s), output: 0, ..inner.limits(&caps) };
     let host = Reaching {
         caller: Caller { live: Arc::clone(live), reach: request.reach.clone() },
@@ -120,6 +131,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
         calls: 0,
         server: inner.server.clone(),
         clocks: Isolated::default(),
+        whole: Arc::clone(&whole),
     };
     let cancel = live.cancel.child_token();
     let (host, journaled) = match journaled(inner, live, Box::new(host), cancel.clone()).await {
@@ -134,14 +146,16 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
         ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
     };
     match ran {
-        Ok((outcome, marks)) => {
+        Ok((mut outcome, marks)) => {
+            let left = Left::of(&mut outcome, &whole);
             if let Some((pen, verdict)) = journaled {
                 let halt = match &outcome {
                     Outcome::Finished(_) | Outcome::Raised(..) => verdict.ended(),
                     Outcome::Stopped(..) => verdict.halted(),
                 };
                 if let Some(halt) = halt {
-                    let given = Given { error: Some(halted(&halt)), ..Given::from_outcome(outcome, request) };
+                    let mut given = Given { error: Some(halted(&halt)), ..Given::from_outcome(outcome, request) };
+                    artifacts::keep(inner, live, left, &mut given).await;
                     return Some((given, Ending::Failed));
                 }
                 if matches!(outcome, Outcome::Stopped(_, Limit::Cancelled)) && inner.stopping.load(Ordering::Relaxed) {
@@ -155,6 +169,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
             let ending = ending(&outcome, inner.stopping.load(Ordering::Relaxed));
             let mut given = Given::from_outcome(outcome, request);
             marks.put(&mut given);
+            artifacts::keep(inner, live, left, &mut given).await;
             if ending == Ending::Failed && given.error.as_ref().is_some_and(|error| error.kind == "Cancelled") {
                 given.error = Some(Failure::new("Interrupted", INTERRUPTED));
             }
@@ -205,14 +220,19 @@ fn lowered(limit: Duration, cap: Option<u64>) -> Duration {
     Duration::from_secs(Caps::lower(u64::MAX, cap)).min(limit)
 }
 
-fn program(request: &Request) -> Program {
-    Program {
+fn program(inner: &Inner, live: &Live, request: &Request) -> Result<Program, store::Error> {
+    let files = request.files.iter().map(|wanted| {
+        let file = inner.shelf.lent(live.grant(), live.id().uuid(), &wanted.hash)?;
+        Ok((wanted.name.clone().unwrap_or_default(), Input::File(Arc::new(file))))
+    });
+    Ok(Program {
+        files: files.collect::<Result<_, store::Error>>()?,
         source: request.script.clone(),
         inputs: request.inputs.clone(),
         outputs: request.outputs.keys().cloned().collect(),
         seed: request.seed,
         ..Program::default()
-    }
+    })
 }
 
 fn ending(outcome: &Outcome, stopping: bool) -> Ending {
@@ -227,6 +247,7 @@ fn ending(outcome: &Outcome, stopping: bool) -> Ending {
 /// Shows the end, and has it stored soon. `request` is given when nothing of this execution has been stored.
 fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Arc<Request>>) {
     live.fill(&mut given);
+    given.truncated |= given.cut;
     let record = match live.after(Event::Ended(ending)) {
         Ok(record) => record,
         Err(error) => {

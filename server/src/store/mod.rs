@@ -6,11 +6,13 @@
 mod commit;
 mod files;
 mod mark;
+mod quota;
 mod room;
 mod seal;
 mod sled;
 
 pub(crate) use self::files::Files;
+pub(crate) use self::quota::{Quota, TooMuch};
 pub(crate) use self::room::{FOR_NEW, Room};
 pub(crate) use self::sled::Sled;
 
@@ -43,10 +45,12 @@ pub(crate) enum Table {
     Journals = 20,
     /// Grant and session id → where its state is.
     Sessions = 30,
+    /// Grant and id → a file that a client gave.
+    Inputs = 40,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -58,6 +62,7 @@ impl Table {
         Self::Keys,
         Self::Journals,
         Self::Sessions,
+        Self::Inputs,
     ];
 }
 
