@@ -130,7 +130,7 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let keep = Keep::new(store, Files::new(data.files()));
     let executor =
         Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
-    gate.forget(|id| executor.live(id).is_none()).map_err(|error| Failure::Server(chain(&error)))?;
+    gate.forget(|id| !executor.holds(id)).map_err(|error| Failure::Server(chain(&error)))?;
     Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
 }
 

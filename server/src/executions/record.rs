@@ -4,6 +4,7 @@ use super::id::Id;
 use super::keys::Key;
 use super::outputs;
 use super::request::Request;
+use super::seen::Progress;
 use super::state::State;
 use crate::sessions::Name;
 use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
@@ -41,6 +42,14 @@ pub(crate) struct Record {
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
+    /// Whether nothing of it is in any process but perhaps what it waits for: then a death of the process is none of its.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) suspended: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -64,6 +73,7 @@ impl Record {
             ended: None,
             image: None,
             recoveries: 0,
+            suspended: false,
         }
     }
 }
@@ -90,6 +100,9 @@ pub(crate) struct Given {
     pub(crate) usage: Numbers,
     /// Whether something of the output was cut.
     pub(crate) truncated: bool,
+    /// How far a program is that has not ended, and how often it has said so.
+    pub(crate) progress: Option<Progress>,
+    pub(crate) steps: u64,
 }
 
 /// Why an execution has no success.
@@ -125,6 +138,7 @@ impl From<&Limit> for Failure {
             Limit::Memory => "MemoryLimit",
             Limit::Stack => "StackLimit",
             Limit::Cancelled => "Cancelled",
+            Limit::Suspended => "Suspended",
             Limit::Crashed(_) => "Crashed",
         };
         Self::new(kind, limit.to_string())

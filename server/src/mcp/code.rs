@@ -122,7 +122,9 @@ pub(super) async fn status(app: &App, grant: &str, given: Map<String, Value>) ->
             "`wait_seconds` is {wait}: give 0 to {LONGEST_WAIT} seconds, and call again if it goes on"
         ));
     }
-    if let Some(live) = app.executor.find_live(grant, id) {
+    if wait > 0.0
+        && let Some(live) = app.executor.attend(grant, id).map_err(|error| error.to_string())?
+    {
         live.ended_within(Duration::from_secs_f64(wait)).await;
         return structured(&Status::of_live(&live, since));
     }
