@@ -29,6 +29,8 @@ struct Inner {
     seen: Seen,
     given: Option<Arc<Given>>,
     waits: Waits,
+    /// Whether it is left to the next process.
+    is_left: bool,
 }
 
 impl Inner {
@@ -49,9 +51,15 @@ impl Live {
             grant: record.grant.clone(),
             leave: cancel.child_token(),
             cancel,
-            inner: Mutex::new(Inner { record, seen, given: None, waits: Waits::default() }),
+            inner: Mutex::new(Inner { record, seen, given: None, waits: Waits::default(), is_left: false }),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// The next process goes on with it.
+    pub(super) fn leaves(&self) {
+        self.lock().is_left = true;
+        self.changed();
     }
 
     /// Its run has left memory.
@@ -103,7 +111,8 @@ impl Live {
                 record.ended = Some(now());
                 record.suspended = false;
             }
-            Event::Restarted | Event::Asked | Event::Answered => {}
+            Event::Restarted => record.suspended = false,
+            Event::Asked | Event::Answered => {}
         }
         Ok(record)
     }
@@ -208,7 +217,7 @@ impl Live {
     /// Waits until it has ended, or is left to the next process.
     pub(crate) async fn left(&self) {
         let mut changes = self.watch();
-        while !(self.state().is_final() || self.state() == State::Queued) {
+        while !(self.state().is_final() || self.lock().is_left) {
             if changes.changed().await.is_err() {
                 return;
             }

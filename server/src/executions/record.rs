@@ -42,7 +42,7 @@ pub(crate) struct Record {
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
-    /// Whether nothing of it is in any process but perhaps what it waits for: then a death of the process is none of its.
+    /// Whether it waits without an instance: nothing of it is in any process but what it waits for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) suspended: bool,
 }

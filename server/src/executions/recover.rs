@@ -57,6 +57,7 @@ impl Inner {
     /// The record as this process goes on with it, or why it does not.
     fn resumed(&self, mut record: Record) -> Result<Result<Record, (Record, Failure)>, Error> {
         let was_running = record.state != State::Queued;
+        let waited_for_a_person = record.state == State::WaitingApproval;
         record.state = record.state.apply(Event::Restarted)?;
         let Some(image) = &record.image else {
             // Its client waited for it, and is gone.
@@ -67,10 +68,12 @@ impl Inner {
             return Ok(Err((record, Failure::new("Interrupted", OTHER_IMAGE))));
         }
         self.sandbox.image().digest.clone_into(record.image.get_or_insert_default());
-        // Of one that was suspended, nothing ran that could have been the cause. `crashes` says how many are too many.
-        if was_running && !record.suspended {
+        // Of one that was suspended and waits for a person, nothing ran that could have been the cause; of another, a call.
+        // `crashes` says how many are too many.
+        if was_running && !(record.suspended && waited_for_a_person) {
             record.recoveries += 1;
         }
+        record.suspended = false;
         Ok(Ok(record))
     }
 
@@ -84,3 +87,7 @@ impl Inner {
         self.keep.ended(&[Finished { record, given, request: None }])
     }
 }
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;

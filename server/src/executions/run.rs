@@ -95,6 +95,7 @@ pub(super) async fn run(mut run: Run, origin: Origin) {
             Next::Ended(given, ending) => return run.ends(*given, ending),
             Next::Left => {
                 run.underway.stop();
+                run.live.leaves();
                 // As long as this process is there, it may still be told to stop it.
                 run.live.cancel.cancelled().await;
                 Next::stopped(&Limit::Cancelled, Ending::Cancelled)
