@@ -54,11 +54,48 @@ pub trait Host: Send {
         IN_DOUBT.into()
     }
 
+    /// The run waits, since `waited`; `cpu` says how long it has computed. Asked when a wait begins, when what it waits for
+    /// changes, and when the time that was given is over.
+    fn rests(&mut self, _waited: Duration, _cpu: &dyn Fn() -> Duration) -> Rest {
+        Rest::Stay
+    }
+
+    /// Whether a run with a journal is suspended now. If so, it is dropped at once; what it has under way has to go on
+    /// without it, and tell its [`Witness`] of the answer.
+    fn suspends(&mut self, _outstanding: &Outstanding) -> bool {
+        false
+    }
+
+    /// Effect `effect` of a run that was suspended, in the life after that, if it went on meanwhile.
+    fn underway(&mut self, _effect: u64) -> Option<Pending> {
+        None
+    }
+
     /// Who says how much of the run's time does not count against its wall limit, if that may be any. Asked once, when
     /// the run begins.
     fn uncounted(&self) -> Option<Uncounted> {
         None
     }
+}
+
+/// What becomes of a run that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It waits where it is.
+    Stay,
+    /// The same; ask again after this time.
+    Ask(Duration),
+    /// It is dropped, and ends with [`Limit::Suspended`](crate::Limit::Suspended).
+    Leave,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Requests without an answer.
+    pub requests: usize,
+    /// When the first of its sleeps ends, in milliseconds since 1970.
+    pub due: Option<u64>,
 }
 
 /// Says how much of a run's time so far does not count, as it waited for a person. It never shrinks. Called only once the

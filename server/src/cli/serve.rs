@@ -147,7 +147,7 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
         shelf: shelf.clone(),
     };
     let executor = Executor::start(parts, settings)?;
-    gate.forget(|id| executor.live(id).is_none()).map_err(|error| Failure::Server(chain(&error)))?;
+    gate.forget(|id| !executor.holds(id)).map_err(|error| Failure::Server(chain(&error)))?;
     Ok(App { executor, sessions, shelf, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
 }
 
