@@ -273,6 +273,7 @@ fn a_stop_does_not_wait_for_what_is_suspended() {
     let caller = counts.server.submit("print('begun', flush=True)\nprint(mcp_Counts_look(key='a/3', ms=1500))");
     suspended_after(&counts, &sleeper, "begun\n");
     suspended_after(&counts, &caller, "begun\n");
+    while counts.calls().is_empty() {}
     assert_eq!(counts.server.stop(), Some(0));
     counts.start_again();
     assert_eq!(status(&counts, &sleeper)["suspended"], true);

@@ -167,8 +167,10 @@ impl Live {
         }
     }
 
-    pub(crate) fn given(&self) -> Option<Arc<Given>> {
-        self.lock().given.clone()
+    /// Its record, and what it gave if it has ended.
+    pub(super) fn now(&self) -> (Record, Option<Arc<Given>>) {
+        let inner = self.lock();
+        (inner.record.clone(), inner.given.clone())
     }
 
     pub(crate) fn print(&self, stream: Stream, bytes: &[u8]) {

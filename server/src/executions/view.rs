@@ -94,12 +94,13 @@ pub(crate) struct Usage {
 impl Status {
     /// Of an execution that this process holds.
     pub(crate) fn of_live(live: &Live, since: Cursor) -> Self {
-        match live.given() {
-            Some(given) => Self::ended(live.record(), &given, since, || live.printed(since)),
-            None => Self {
+        // At once: an end that comes in between would be one that gave nothing.
+        match live.now() {
+            (record, Some(given)) => Self::ended(record, &given, since, || live.printed(since)),
+            (record, None) => Self {
                 approvals: live.asked(),
                 progress: live.progress(),
-                ..Self::under_way(live.record(), live.printed(since))
+                ..Self::under_way(record, live.printed(since))
             },
         }
     }
