@@ -253,7 +253,10 @@ fn cut(value: &mut Box<RawValue>, most: usize) -> Option<String> {
 
 fn warn(left_out: LeftOut, most: usize, given: &mut Given) {
     let reasons = [
-        (left_out.too_many, format!("files are not kept: {most} of one execution are the most; put them into an archive")),
+        (
+            left_out.too_many,
+            format!("files are not kept: {most} of one execution are the most; put them into an archive"),
+        ),
         (left_out.too_long, "files are not kept: their names with their folders are too long".to_owned()),
         (left_out.links, "links in /mnt/data are not kept: only files are".to_owned()),
     ];

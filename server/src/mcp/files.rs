@@ -52,11 +52,14 @@ pub(super) async fn beside(
         let (shelf, grant, id) = (app.shelf.clone(), grant.to_owned(), status.summary.execution_uuid);
         let read = tokio::task::spawn_blocking(move || {
             let owner = Owner { grant: &grant, id: id.uuid() };
-            let read = |one: &Artifact| Some((bytes(shelf.get(owner, &one.hash).ok()?, one.size).ok()?, one.kind.clone()));
+            let read =
+                |one: &Artifact| Some((bytes(shelf.get(owner, &one.hash).ok()?, one.size).ok()?, one.kind.clone()));
             pictures.iter().filter_map(read).collect::<Vec<_>>()
         });
         let pictures = read.await.unwrap_or_default();
-        result.content.extend(pictures.into_iter().map(|(bytes, kind)| ContentBlock::image(STANDARD.encode(bytes), kind)));
+        result
+            .content
+            .extend(pictures.into_iter().map(|(bytes, kind)| ContentBlock::image(STANDARD.encode(bytes), kind)));
     }
     result
 }
@@ -149,7 +152,9 @@ pub(super) async fn read(app: &App, grant: &str, uri: &str) -> Result<ReadResour
     };
     if size > LARGEST_READ {
         let way = uri.replacen("exuvia://", &format!("{}/v1/", app.base_url), 1);
-        let why = format!("`{uri}` has {size} bytes, more than the {LARGEST_READ} that a resource may have: fetch {way}, or read it in a script");
+        let why = format!(
+            "`{uri}` has {size} bytes, more than the {LARGEST_READ} that a resource may have: fetch {way}, or read it in a script"
+        );
         return Err(ErrorData::invalid_request(why, None));
     }
     let contents = tokio::task::spawn_blocking(move || bytes(file, size)).await;

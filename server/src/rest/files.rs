@@ -160,7 +160,8 @@ pub(super) async fn input(
     permit(&app, &principal, "checkCodeExecStatus", &json!({ "file": id })).await?;
     let found = app.shelf.input(&principal.grant, id)?.ok_or_else(|| no_input(id))?;
     let file = app.shelf.get(Owner { grant: &principal.grant, id }, &found.hash)?;
-    answer(Described { name: &found.name, kind: &found.kind, size: found.size, hash: &found.hash }, file, &headers).await
+    answer(Described { name: &found.name, kind: &found.kind, size: found.size, hash: &found.hash }, file, &headers)
+        .await
 }
 
 /// Decided as `cancelCodeExec` is. An execution that has it keeps it.
@@ -192,7 +193,9 @@ impl From<shelf::Error> for Error {
             shelf::Error::Name(_) => StatusCode::UNPROCESSABLE_ENTITY,
             shelf::Error::Unknown(_) => StatusCode::NOT_FOUND,
             shelf::Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            shelf::Error::TooMany { .. } | shelf::Error::GrantFull | shelf::Error::Full => StatusCode::INSUFFICIENT_STORAGE,
+            shelf::Error::TooMany { .. } | shelf::Error::GrantFull | shelf::Error::Full => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             shelf::Error::Source(_) => StatusCode::BAD_REQUEST,
         };
         Self::Plain(status, error.to_string())

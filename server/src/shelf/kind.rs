@@ -40,7 +40,10 @@ fn is_textual(kind: &mime_guess::Mime) -> bool {
     let suffix = kind.suffix().map(|suffix| suffix.as_str());
     kind.type_() == "text"
         || matches!(suffix, Some("xml" | "json" | "yaml"))
-        || matches!(kind.essence_str(), "application/json" | "application/javascript" | "application/xml" | "application/x-yaml")
+        || matches!(
+            kind.essence_str(),
+            "application/json" | "application/javascript" | "application/xml" | "application/x-yaml"
+        )
 }
 
 fn infer_knows_not(kind: &str) -> bool {

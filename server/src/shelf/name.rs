@@ -29,9 +29,12 @@ pub(crate) fn check_all(names: &[&str]) -> Result<(), String> {
     for (index, name) in names.iter().enumerate() {
         check(name)?;
         for other in names.iter().take(index) {
-            let is_below = |above: &str, below: &str| below.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+            let is_below =
+                |above: &str, below: &str| below.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
             if name == other || is_below(name, other) || is_below(other, name) {
-                return Err(format!("`files` has `{other}` and `{name}`, which cannot both be: give one of them another `name`"));
+                return Err(format!(
+                    "`files` has `{other}` and `{name}`, which cannot both be: give one of them another `name`"
+                ));
             }
         }
     }
