@@ -449,3 +449,90 @@ fn a_table_is_html_beside_its_records() {
     assert_eq!(of("class A:\n    def _repr_html_(self): return 'x' * 10_000_000\nA()"), Value::Null);
     assert_eq!(of("[1, 2]"), Value::Null);
 }
+
+#[test]
+fn a_tool_s_answer_that_is_too_long_is_whole_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = json!({ "mcpServers": { "Plain": { "command": env!("CARGO_BIN_EXE_upstream-for-tests") } } });
+    fs::write(folder.path().join("mcp.json"), upstream.to_string()).unwrap();
+    fs::write(folder.path().join("policy.json"), r#"{ "version": "1", "default": "allow" }"#).unwrap();
+    let of = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let server = Server::start_in(folder.path(), &["--mcp-config", &of("mcp.json"), "--policy", &of("policy.json")]);
+    let call = |bytes: u32| {
+        let arguments = json!({ "tool_alias_name": "mcp_Plain_big", "parameters": { "bytes": bytes } });
+        let (failed, given, text) = server.tool("executeTool", arguments);
+        assert!(!failed, "{text}");
+        given
+    };
+    assert_eq!((&call(1000)["truncated"], &call(1000)["more"]), (&Value::Null, &Value::Null));
+    let given = call(400_000);
+    assert!(given["truncated"] == true && given["result"].as_str().unwrap().len() < 300_000);
+    let script = "import json\nlen(json.load(open('answer.json')))";
+    let (_, ran, text) =
+        server.tool("executeCode", json!({ "script": script, "files": [given["more"]["result"]["id"]] }));
+    assert_eq!(ran["result"], 400_000, "{text}");
+}
+
+// The command line.
+
+fn exuvia(folder: &Path, arguments: &[&str]) -> support::Ran {
+    let mut command = Command::new(binary());
+    command.current_dir(folder).args(arguments).env_remove("EXUVIA_API_KEY").output().unwrap().into()
+}
+
+#[test]
+fn files_are_given_and_fetched_on_the_command_line() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    let at = ["--url", server.url.as_str()];
+    let exuvia = |arguments: &[&str]| exuvia(place, &[arguments, &at].concat());
+    fs::write(place.join("rows.csv"), "1\n2\n").unwrap();
+    fs::write(
+        place.join("script.py"),
+        "import os\nos.mkdir('out')\nopen('out/sum', 'w').write(open('in/rows').read() * 2)\nprint('x' * 100_000)",
+    )
+    .unwrap();
+    let submitted = exuvia(&["submit", "script.py", "--file", "rows.csv=in/rows"]);
+    assert_eq!(submitted.status, Some(0), "{}", submitted.stderr);
+    let uuid = submitted.stdout.trim();
+    server.wait(uuid);
+    let listed = exuvia(&["files", "list", uuid]);
+    assert!(listed.stdout.contains("text/plain") && listed.stdout.contains("  out/sum\n"), "{}", listed.stdout);
+    assert!(listed.stdout.contains("  output/stdout\n"), "{}", listed.stdout);
+    assert_eq!(exuvia(&["files", "get", uuid, "out/sum", "-o", "-"]).stdout, "1\n2\n1\n2\n");
+    assert_eq!(exuvia(&["files", "get", uuid, "output/stdout", "-o", "all.txt"]).status, Some(0));
+    assert_eq!(fs::metadata(place.join("all.txt")).unwrap().len(), 100_001);
+    assert_eq!(exuvia(&["files", "get", uuid]).stdout, "out/sum\n");
+    let again = exuvia(&["files", "get", uuid]);
+    assert_eq!(
+        (again.status, again.stderr.as_str()),
+        (Some(64), "exuvia: could not write `out/sum`: File exists (os error 17); `--force` replaces it\n")
+    );
+    assert_eq!(exuvia(&["files", "get", uuid, "--force"]).status, Some(0));
+    let missing = exuvia(&["files", "get", uuid, "nothing"]);
+    assert!(missing.stderr.contains("left no such file"), "{}", missing.stderr);
+
+    let given = exuvia(&["files", "put", "rows.csv"]);
+    assert!(exuvia(&["files", "list"]).stdout.contains(given.stdout.trim()));
+    assert_eq!(exuvia(&["files", "remove", given.stdout.trim()]).stdout, "removed\n");
+    assert_eq!(exuvia(&["files", "list"]).stderr, "exuvia: there are none\n");
+}
+
+#[test]
+fn a_program_without_a_server_has_files_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    fs::write(place.join("rows.csv"), "1\n2\n").unwrap();
+    let script = "import os\nos.makedirs('a/b')\nopen('a/b/c', 'wb').write(b'c' * 3_000_000)\nopen('rows.csv').read()";
+    fs::write(place.join("script.py"), script).unwrap();
+    let arguments = ["run", "script.py", "--file", "rows.csv", "--artifacts", "out"];
+    let ran = exuvia(place, &arguments);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "\"1\\n2\\n\"\n"), "{}", ran.stderr);
+    assert_eq!(fs::metadata(place.join("out/a/b/c")).unwrap().len(), 3_000_000);
+    assert_eq!(files_in(&place.join("out")).len(), 1);
+    assert_eq!(exuvia(place, &arguments).status, Some(64));
+    assert_eq!(exuvia(place, &[&arguments[..], &["--force"]].concat()).status, Some(0));
+    let bad = exuvia(place, &["run", "script.py", "--file", "rows.csv=../x"]);
+    assert!(bad.stderr.contains("is not a name for a file in /mnt/data"), "{}", bad.stderr);
+}
