@@ -209,7 +209,11 @@ fn a_damaged_data_folder_is_refused_until_its_loss_is_accepted() {
         for uuid in &uuids {
             let (failed, status, text) = server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
             // One whose end is lost goes on, and comes to it once more.
-            let honest = if failed { text.starts_with("there is no execution") } else { !server.wait(uuid)["success"].is_null() };
+            let honest = if failed {
+                text.starts_with("there is no execution")
+            } else {
+                !server.wait(uuid)["success"].is_null()
+            };
             assert!(honest, "{text}{status}");
         }
     }

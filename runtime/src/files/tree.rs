@@ -92,7 +92,8 @@ impl Files {
         self.peak
     }
 
-    /// Puts a file of the host's into the tree, with its folders. A relative path is below `/mnt/data`.
+    /// Puts a file of the host's into the tree, with its folders. A relative path is below `/mnt/data`. In the place of a file that
+    /// an earlier call of a session left there.
     pub(crate) fn install(&mut self, path: &str, input: &Input, now: u64) -> Result<()> {
         let given = Content::of(input).map_err(|_| Fault::Io)?;
         let mut base = Self::DATA;
@@ -113,6 +114,9 @@ impl Files {
             };
         }
         let name = path.rsplit('/').next().unwrap_or(path);
+        if self.child(base, name).is_some_and(|old| matches!(self.own(old), Some(Node { body: Body::File(_), .. }))) {
+            self.unlink(base, name, now)?;
+        }
         let open = Open { create: true, exclusive: true, write: true, ..Open::default() };
         let (id, _) = self.open(base, name, open, u64::MAX, now)?;
         if let Some(Node { body: Body::File(content), is_new, .. }) = self.own_mut(id) {

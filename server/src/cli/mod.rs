@@ -4,6 +4,8 @@ mod approvals;
 mod audit;
 mod client;
 mod doctor;
+mod files;
+mod folder;
 mod grants;
 mod inputs;
 mod mcp;
@@ -47,6 +49,7 @@ Examples:
   exuvia run - < sales.py                       run what comes on standard input
   exuvia run sales.py --input year=2026 --output total
   exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
+  exuvia run plot.py --file rows.csv --artifacts out    give it a file, and get those that it writes
   exuvia submit sales.py                        run a program on that server
   exuvia mcp add time -- uvx mcp-server-time     add an MCP server
   exuvia mcp test                               connect to all, and print their tools
@@ -80,6 +83,7 @@ enum Command {
     Policy(policy::Arguments),
     Approvals(approvals::Arguments),
     Sessions(sessions::Arguments),
+    Files(files::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Mcp(mcp::Arguments),
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Policy(arguments) => policy::run(arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
         Command::Sessions(arguments) => sessions::run(arguments),
+        Command::Files(arguments) => files::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Mcp(arguments) => mcp::run(arguments),

@@ -86,6 +86,11 @@ impl View {
 }
 
 impl Executor {
+    /// Most bytes of one value's JSON in an answer.
+    pub(crate) fn longest_value(&self) -> usize {
+        self.0.settings.result
+    }
+
     /// One artifact of the execution `id` of `grant`, with its content.
     pub(crate) fn artifact(
         &self,
@@ -241,14 +246,18 @@ fn too_long(given: &mut Given, most: usize, html: Option<String>) -> Vec<(String
 
 /// Makes a value that is too long a text: its head and its tail. Gives the whole.
 fn cut(value: &mut Box<RawValue>, most: usize) -> Option<String> {
-    let json = value.get();
-    if json.len() <= most {
+    let text = to_raw_value(&ends(value.get(), most)?).ok()?;
+    Some(std::mem::replace(value, text).get().to_owned())
+}
+
+/// The head and the tail of a text that is longer than `most` bytes.
+pub(crate) fn ends(text: &str, most: usize) -> Option<String> {
+    if text.len() <= most {
         return None;
     }
-    let (head, tail) = (json.floor_char_boundary(most / 2), json.ceil_char_boundary(json.len() - most / 2));
-    let (head, tail, missing) = (json.get(..head)?, json.get(tail..)?, tail - head);
-    let text = to_raw_value(&format!("{head}\n[... {missing} bytes cut ...]\n{tail}")).ok()?;
-    Some(std::mem::replace(value, text).get().to_owned())
+    let (head, tail) = (text.floor_char_boundary(most / 2), text.ceil_char_boundary(text.len() - most / 2));
+    let (head, tail, missing) = (text.get(..head)?, text.get(tail..)?, tail - head);
+    Some(format!("{head}\n[... {missing} bytes cut ...]\n{tail}"))
 }
 
 fn warn(left_out: LeftOut, most: usize, given: &mut Given) {

@@ -34,7 +34,7 @@ mod waits;
 mod wake;
 mod whole;
 
-pub(crate) use artifacts::{Artifact, Source, View as ArtifactView};
+pub(crate) use artifacts::{Artifact, Source, View as ArtifactView, ends};
 pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;

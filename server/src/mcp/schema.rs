@@ -357,6 +357,8 @@ pub(super) fn tool_result() -> Value {
         "properties": {
             "success": { "type": "boolean" },
             "result": {},
+            "truncated": { "type": "boolean", "description": "Whether `result` is only the head and the tail of its JSON." },
+            "more": { "type": "object", "description": "The file that has all of it, for `files` of executeCode; it expires." },
             "error": { "type": "object", "properties": { "type": { "type": "string" }, "message": { "type": "string" } } },
         },
         "required": ["success"],

@@ -84,7 +84,7 @@ async fn looked_at(app: &App, principal: &Principal, uuid: &str) -> Result<Id, E
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
-    name: String,
+    name: Option<String>,
 }
 
 /// Keeps the body as a file, piece by piece as it comes.
@@ -94,6 +94,7 @@ pub(super) async fn give(
     Query(Named { name }): Query<Named>,
     request: Request,
 ) -> Result<(StatusCode, Json<View>), Error> {
+    let name = name.ok_or_else(|| Error::wrong("`name` is missing: give `?name=rows.csv`"))?;
     shelf::name::check(&name).map_err(Error::wrong)?;
     permit(&app, &principal, "uploadFile", &json!({ "name": name })).await?;
     let (pieces, coming) = mpsc::channel(WAITING);
