@@ -68,5 +68,5 @@ pub use memory::{MemoryCounters, Record};
 pub use packages::PackagePermit;
 pub use permit::{Effect, Permit, Receipt};
 pub use policy::Policy;
-pub use secrets::{SecretPermit, SecretSource};
+pub use secrets::{SecretBinding, SecretPermit, SecretPlace, SecretSource};
 pub use window::{Timestamp, Window};

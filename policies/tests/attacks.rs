@@ -4,7 +4,8 @@
 mod support;
 
 use exuvia_policies::{
-    Arguments, Call, DenialKind, Digest, EgressRequest, Grant, MemoryCounters, Outcome, Policy, Scheme, SecretSource,
+    Arguments, Call, DenialKind, Digest, EgressRequest, Grant, MemoryCounters, Outcome, Policy, Scheme, SecretPlace,
+    SecretSource,
 };
 use serde_json::json;
 use support::{NOW, call, denial, policy, tool_policy};
@@ -92,6 +93,35 @@ fn a_secret_goes_only_to_its_hosts_and_only_encrypted() {
     let shadow = tool_policy("{}", &EGRESS.replacen('{', r#"{"mode":"shadow","#, 1));
     let evil = egress(&shadow, "evil.example", "GET", 443).unwrap();
     assert!(evil.shadowed().is_some() && shadow.decide_secret("KEY", &evil).is_err());
+}
+
+#[test]
+fn a_secret_is_put_only_where_its_policy_says() {
+    let with = |secret: &str| {
+        let rules = format!(r#"{{"egress":{{"allow":[{{"host":"a.example"}}]}},"secrets":{{"KEY":{secret}}}}}"#);
+        let policy = tool_policy("{}", &rules);
+        let egress = egress(&policy, "a.example", "GET", 443).unwrap();
+        policy.decide_secret("KEY", &egress).unwrap()
+    };
+    let all = [SecretPlace::Header, SecretPlace::Query, SecretPlace::Body, SecretPlace::Path];
+    let covered = |secret| all.map(|place| with(secret).covers(place).is_ok());
+    assert_eq!(covered(r#"{"hosts":["a.example"]}"#), [true, true, true, false]);
+    assert_eq!(covered(r#"{"hosts":["a.example"],"in":["path"]}"#), [false, false, false, true]);
+    let denial = with(r#"{"hosts":["a.example"],"in":["header"]}"#).covers(SecretPlace::Body).unwrap_err();
+    assert_eq!((denial.kind(), denial.rule()), (DenialKind::Secret, "/x-sandbox/secrets/KEY"));
+    assert_eq!(*with(r#"{"hosts":["a.example"]}"#).source(), SecretSource::Vault("KEY".into()));
+}
+
+#[test]
+fn a_program_has_a_placeholder_unless_its_policy_reveals_the_value() {
+    let policy =
+        tool_policy("{}", r#"{"secrets":{"KEY":{"hosts":["a.example"]},"HMAC":{"from":"file:/k","reveal":true}}}"#);
+    assert!(!policy.decide_binding("KEY").unwrap().reveals());
+    let revealed = policy.decide_binding("HMAC").unwrap();
+    assert_eq!((revealed.reveals(), revealed.rule().as_str()), (true, "/x-sandbox/secrets/HMAC"));
+    assert_eq!(policy.decide_binding("OTHER").unwrap_err().rule(), "/x-sandbox/secrets");
+    let codes: Vec<_> = exuvia_policies::lint(&policy).iter().map(|finding| finding.code).collect();
+    assert!(codes.contains(&"revealed-secret"), "{codes:?}");
 }
 
 #[test]

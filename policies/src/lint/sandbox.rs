@@ -55,7 +55,10 @@ impl Linter<'_> {
     fn secrets(&mut self, extensions: &Extensions) {
         for (name, secret) in &extensions.secrets {
             let rule = format!("/x-sandbox/secrets/{name}");
-            if secret.hosts.is_empty() {
+            if secret.reveal {
+                let message = "programs have the value itself: what they make of it cannot be scrubbed";
+                self.find("revealed-secret", &rule, message);
+            } else if secret.hosts.is_empty() {
                 self.find("unused-secret", &rule, "the secret is for no host, so it is never put in");
             }
             for host in &secret.hosts {
