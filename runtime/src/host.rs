@@ -4,6 +4,7 @@ use crate::clock::{Clock, RealClock};
 use crate::journal::Witness;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,11 @@ pub trait Host: Send {
     /// What to tell the program of an effect that an earlier process died in the middle of, and that must not be repeated.
     fn in_doubt(&mut self, _effect: &Effect) -> Vec<u8> {
         IN_DOUBT.into()
+    }
+
+    /// What a journal may show of a request, which has its beginning for people to read. The journal is on the disk.
+    fn shown<'m>(&self, message: &'m [u8]) -> Cow<'m, [u8]> {
+        Cow::Borrowed(message)
     }
 
     /// Who says how much of the run's time does not count against its wall limit, if that may be any. Asked once, when

@@ -2,7 +2,7 @@
 //!
 //! A request comes in over `http` to `mcp` or `rest`; both hand it to `executions`, which runs it in the sandbox of
 //! `exuvia-runtime`. What the script asks of the world goes through `calls` to `upstream`. Whatever has an effect is decided by
-//! `gate` first, and written down by `audit`. What is kept is in `store`.
+//! `gate` first, and written down by `audit`. What is kept is in `store`; `secrets` has what no program and no record may have.
 
 mod app;
 mod approvals;
@@ -16,6 +16,7 @@ mod grants;
 mod http;
 mod mcp;
 mod rest;
+mod secrets;
 mod sessions;
 mod store;
 mod tls;

@@ -159,7 +159,7 @@ impl Host for Journaled {
     fn start(&mut self, effect: Effect) -> Pending {
         let number = self.effects;
         self.effects += 1;
-        let asked = asked(&effect);
+        let asked = asked(&effect, &**self.inner());
         let request = matches!(effect, Effect::Request(_)).then(|| self.shared.recorder.request());
         let recorded = self.recorded(&asked);
         let began = Began { number, request, inner: Arc::clone(&self.inner), shared: self.shared.clone() };
@@ -257,13 +257,14 @@ impl Began {
 }
 
 /// What a record has of an effect when it begins now.
-fn asked(effect: &Effect) -> Entry {
+fn asked(effect: &Effect, host: &dyn Host) -> Entry {
     let at = now();
     match effect {
         Effect::Sleep(time) => Entry::Sleep { at, nanoseconds: nanoseconds(*time) },
         Effect::Request(message) => {
             let bytes = message.get().as_bytes();
-            let shown = bytes.get(..SHOWN).unwrap_or(bytes).to_vec();
+            let shown = host.shown(bytes);
+            let shown = shown.get(..SHOWN).unwrap_or(&shown).to_vec();
             Entry::Request { at, hash: *blake3::hash(bytes).as_bytes(), shown }
         }
     }

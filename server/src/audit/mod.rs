@@ -60,6 +60,9 @@ pub(crate) struct Decided<'a> {
     pub(crate) approval: Option<approvals::Id>,
     /// Who decided, when it was not the policy.
     pub(crate) by: Option<&'static str>,
+    /// The secret that it is about, and the host that its value goes to.
+    pub(crate) secret: Option<&'a str>,
+    pub(crate) host: Option<&'a str>,
 }
 
 impl<'a> Decided<'a> {
@@ -76,6 +79,8 @@ impl<'a> Decided<'a> {
             took: Duration::ZERO,
             approval: None,
             by: None,
+            secret: None,
+            host: None,
         }
     }
 }
@@ -101,6 +106,10 @@ struct Entry<'a> {
     approval: Option<approvals::Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
 }
 
 /// Most names of arguments in one line, and most characters of one: a caller chooses them.
@@ -123,6 +132,8 @@ impl<'a> Entry<'a> {
             parent: decided.asker.parent.map(|id| id.to_string()),
             approval: decided.approval,
             by: decided.by,
+            secret: decided.secret,
+            host: decided.host,
         }
     }
 }

@@ -13,6 +13,7 @@ mod print;
 mod progress;
 mod report;
 mod run;
+mod secrets;
 mod serve;
 mod sessions;
 mod shown;
@@ -79,6 +80,7 @@ enum Command {
     Grants(grants::Arguments),
     Policy(policy::Arguments),
     Approvals(approvals::Arguments),
+    Secrets(secrets::Arguments),
     Sessions(sessions::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
@@ -117,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Grants(arguments) => grants::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
+        Command::Secrets(arguments) => secrets::run(arguments),
         Command::Sessions(arguments) => sessions::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),

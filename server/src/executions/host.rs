@@ -3,15 +3,20 @@
 use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
 use crate::gate::{Asker, Gate};
+use crate::secrets::{Bound, Trace};
 use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted, Witness};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
+
+/// What stands for a tool whose name has a secret in it.
+const UNNAMED: &str = "(withheld)";
 
 pub(super) struct Reaching {
     pub(super) caller: Caller,
@@ -20,6 +25,8 @@ pub(super) struct Reaching {
     /// Most calls that the policy allows one run.
     pub(super) most_calls: Option<u64>,
     pub(super) calls: u64,
+    /// The secrets of this execution.
+    pub(super) bound: Arc<Bound>,
     /// The server's own threads: calls go on there while the program computes.
     pub(super) server: Handle,
     pub(super) clocks: Isolated,
@@ -63,6 +70,10 @@ impl Host for Reaching {
         answer.to_message()
     }
 
+    fn shown<'m>(&self, message: &'m [u8]) -> Cow<'m, [u8]> {
+        self.bound.scrubber().map_or(Cow::Borrowed(message), |scrubber| scrubber.bytes(message))
+    }
+
     fn uncounted(&self) -> Option<Uncounted> {
         let live = Arc::clone(&self.caller.live);
         Some(Arc::new(move || live.waited()))
@@ -74,14 +85,25 @@ impl Reaching {
         match serde_json::from_str(message.get()) {
             Ok(Ask::Call { name, positional, args }) => {
                 self.calls = self.calls.saturating_add(1);
+                if let Some(trace) = self.bound.trace(name.as_bytes()) {
+                    return self.withheld(UNNAMED.into(), trace);
+                }
                 if self.most_calls.is_some_and(|most| self.calls > most) {
                     return self.too_many(name);
                 }
+                let names = args.keys().find_map(|name| self.bound.trace(name.as_bytes()));
+                if let Some(trace) = names.or_else(|| self.bound.trace_in(positional.iter().chain(args.values()))) {
+                    return self.withheld(name, trace);
+                }
                 let called = self.tools.call(&self.caller, name.clone(), positional, args, witness.clone());
                 let live = Arc::clone(&self.caller.live);
+                let scrubber = self.bound.scrubber().cloned();
                 let task = self.server.spawn(async move {
                     let began = Instant::now();
-                    let answer = called.await;
+                    let mut answer = called.await;
+                    if let Some(scrubber) = scrubber {
+                        answer.scrub(&scrubber);
+                    }
                     live.called(seen(name, began, &answer));
                     let message = answer.to_message();
                     // Here, not where the program takes it: that may be much later.
@@ -110,6 +132,14 @@ impl Reaching {
 }
 
 impl Reaching {
+    /// A tool gets neither a secret nor what stands for one: nobody can say what it does with it.
+    fn withheld(&self, tool: String, trace: Trace<'_>) -> Pending {
+        let asker = Asker::program(&self.caller.live);
+        let answer = Answer::Denied(self.gate.withheld(asker, &tool, trace, "An argument of this call"));
+        self.caller.live.called(seen(tool, Instant::now(), &answer));
+        Box::pin(ready(answer.to_message()))
+    }
+
     fn too_many(&self, tool: String) -> Pending {
         let asker = Asker::program(&self.caller.live);
         let reason = "This execution has made as many tool calls as the policy allows.";

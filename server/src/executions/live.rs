@@ -5,6 +5,7 @@ use super::record::{Given, Record, ToolCall, now};
 use super::state::{Event, IllegalEvent, State};
 use super::waits::{Waiting, Waits};
 use crate::approvals;
+use crate::secrets::{Bound, Scrubber, Stream as Scrubbed};
 use exuvia_runtime::{Kept, Stream};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,14 @@ struct Inner {
     given: Option<Arc<Given>>,
     progress: Option<Progress>,
     waits: Waits,
+    scrubs: Option<Scrubs>,
+}
+
+/// What takes the values of secrets out of all that a program says: stdout and stderr as they come, the rest whole.
+struct Scrubs {
+    stdout: Scrubbed,
+    stderr: Scrubbed,
+    all: Arc<Scrubber>,
 }
 
 /// Most bytes of what a program says that it does now.
@@ -79,6 +88,12 @@ pub(crate) struct Printed {
 }
 
 impl Inner {
+    fn scrub(&self, text: &mut String) {
+        if let Some(scrubs) = &self.scrubs {
+            scrubs.all.text(text);
+        }
+    }
+
     /// What cannot happen to an execution that is over does not.
     fn happens(&mut self, event: Event) {
         if let Ok(state) = self.record.state.apply(event) {
@@ -104,9 +119,16 @@ impl Live {
                 given: None,
                 progress: None,
                 waits: Waits::default(),
+                scrubs: None,
             }),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// From now on nothing that the program says has the value of a secret. To be called before it begins.
+    pub(crate) fn scrub(&self, bound: &Bound) {
+        let scrubs = bound.scrubber().map(|all| Scrubs { stdout: all.stream(), stderr: all.stream(), all: Arc::clone(all) });
+        self.lock().scrubs = scrubs;
     }
 
     pub(crate) fn id(&self) -> Id {
@@ -193,9 +215,14 @@ impl Live {
 
     pub(crate) fn print(&self, stream: Stream, bytes: &[u8]) {
         let mut inner = self.lock();
-        match stream {
-            Stream::Stdout => inner.stdout.push(bytes),
-            Stream::Stderr => inner.stderr.push(bytes),
+        let Inner { stdout, stderr, scrubs, .. } = &mut *inner;
+        let (kept, scrubbed) = match stream {
+            Stream::Stdout => (stdout, scrubs.as_mut().map(|scrubs| &mut scrubs.stdout)),
+            Stream::Stderr => (stderr, scrubs.as_mut().map(|scrubs| &mut scrubs.stderr)),
+        };
+        match scrubbed {
+            Some(scrubbed) => kept.push(&scrubbed.push(bytes)),
+            None => kept.push(bytes),
         }
         drop(inner);
         self.changed();
@@ -203,10 +230,14 @@ impl Live {
 
     pub(crate) fn progresses(&self, mut progress: Progress) {
         progress.fraction = progress.fraction.clamp(0.0, 1.0);
+        let mut inner = self.lock();
         if let Some(step) = &mut progress.step {
+            // First: half of a value would not be found.
+            inner.scrub(step);
             step.truncate(step.floor_char_boundary(LONGEST_STEP));
         }
-        self.lock().progress = Some(progress);
+        inner.progress = Some(progress);
+        drop(inner);
         self.changed();
     }
 
@@ -214,17 +245,26 @@ impl Live {
         self.lock().progress.clone()
     }
 
-    pub(crate) fn called(&self, call: ToolCall) {
+    pub(crate) fn called(&self, mut call: ToolCall) {
         let mut inner = self.lock();
+        inner.scrub(&mut call.tool);
+        if let Some(error) = &mut call.error {
+            inner.scrub(error);
+        }
         inner.calls += 1;
         if inner.tool_calls.len() < MOST_CALLS {
             inner.tool_calls.push(call);
         }
     }
 
-    /// Adds to `given` what was seen from here: output and calls.
+    /// Adds to `given` what was seen from here: output and calls. The program is over.
     pub(crate) fn fill(&self, given: &mut Given) {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        if let Inner { stdout, stderr, scrubs: Some(scrubs), .. } = &mut *inner {
+            stdout.push(&scrubs.stdout.end());
+            stderr.push(&scrubs.stderr.end());
+            given.scrub(&scrubs.all);
+        }
         given.stdout = inner.stdout.to_text();
         given.stderr = inner.stderr.to_text();
         given.truncated = inner.stdout.cut() + inner.stderr.cut() > 0;

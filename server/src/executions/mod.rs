@@ -44,6 +44,7 @@ use self::places::{Held, Place, Places};
 use self::record::now;
 use self::turns::Turns;
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::secrets::Secrets;
 use crate::sessions::{Line, Sessions};
 use crate::store;
 use exuvia_policies::Caps;
@@ -90,6 +91,7 @@ struct Inner {
     tools: Arc<dyn Tools>,
     gate: Arc<Gate>,
     sessions: Sessions,
+    secrets: Arc<Secrets>,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
@@ -142,6 +144,7 @@ impl Executor {
         tools: Arc<dyn Tools>,
         gate: Arc<Gate>,
         sessions: Sessions,
+        secrets: Arc<Secrets>,
         settings: Settings,
     ) -> Result<Self, Error> {
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
@@ -153,6 +156,7 @@ impl Executor {
             tools,
             gate,
             sessions,
+            secrets,
             places: Arc::default(),
             settings,
             guests,

@@ -5,6 +5,7 @@ use super::keys::Key;
 use super::outputs;
 use super::request::Request;
 use super::state::State;
+use crate::secrets::Scrubber;
 use crate::sessions::Name;
 use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
 use indexmap::IndexMap;
@@ -178,6 +179,15 @@ impl Given {
             error,
             ..Self::default()
         }
+    }
+
+    /// Takes the values of secrets out of what the program gave at its end. Its output comes by `Live`.
+    pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        self.result.iter_mut().chain(self.outputs.values_mut()).for_each(|json| scrubber.json(json));
+        if let Some(Failure { kind, message, traceback, .. }) = &mut self.error {
+            [kind, message, traceback].into_iter().for_each(|text| scrubber.text(text));
+        }
+        self.warnings.iter_mut().chain(&mut self.reprs).for_each(|text| scrubber.text(text));
     }
 
     /// Of an execution that gave nothing but an error.

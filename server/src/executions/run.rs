@@ -11,6 +11,8 @@ use super::request::Request;
 use super::session::{self, Marks, NotRun};
 use super::state::{Ending, Event, State};
 use super::tools::Caller;
+use crate::gate::Asker;
+use crate::secrets::{Bound, Scope};
 use super::turns::Turn;
 use exuvia_policies::Caps;
 use exuvia_runtime::{Halt, Host, Isolated, Journal, Ledger, Limit, Limits, Outcome, Program, Verdict};
@@ -107,7 +109,12 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
 
 /// What came of it; none when the server stops, and the next process goes on with it.
 async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<(Given, Ending)> {
-    let program = program(request);
+    let bound = match bound(inner, live, request) {
+        Ok(bound) => Arc::new(bound),
+        Err(failure) => return Some((Given::failed(failure), Ending::Failed)),
+    };
+    live.scrub(&bound);
+    let program = program(request, &bound);
     let caps = inner.gate.caps(live.grant());
     let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
     // What is kept of the output is in `live`.
@@ -118,6 +125,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
         gate: Arc::clone(&inner.gate),
         most_calls: caps.tool_calls,
         calls: 0,
+        bound,
         server: inner.server.clone(),
         clocks: Isolated::default(),
     };
@@ -205,10 +213,23 @@ fn lowered(limit: Duration, cap: Option<u64>) -> Duration {
     Duration::from_secs(Caps::lower(u64::MAX, cap)).min(limit)
 }
 
-fn program(request: &Request) -> Program {
+/// The secrets of an execution, as the policy has them now.
+fn bound(inner: &Inner, live: &Arc<Live>, request: &Request) -> Result<Bound, Failure> {
+    let granted = inner.gate.bind(Asker::program(live), &request.secrets);
+    let granted = granted.map_err(|denied| Failure::new("PolicyDenied", denied.text()))?;
+    let scope = match &request.session {
+        Some(session) => Scope::Session { grant: live.grant(), id: &session.id },
+        None => Scope::Execution(live.id()),
+    };
+    let bound = inner.secrets.bind(granted, inner.gate.policy(live.grant()).as_ref(), scope);
+    bound.map_err(|error| Failure::new("SecretError", error.to_string()))
+}
+
+fn program(request: &Request, bound: &Bound) -> Program {
     Program {
         source: request.script.clone(),
         inputs: request.inputs.clone(),
+        globals: bound.globals(),
         outputs: request.outputs.keys().cloned().collect(),
         seed: request.seed,
         ..Program::default()

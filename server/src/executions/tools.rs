@@ -4,6 +4,7 @@ use super::live::Live;
 use super::live::Progress;
 use super::request::Reach;
 use crate::gate::Denied;
+use crate::secrets::Scrubber;
 use exuvia_runtime::Witness;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -67,6 +68,16 @@ impl Answer {
              change before you call it again"
         );
         Self::error("ToolInDoubt", message)
+    }
+
+    /// Takes the values of secrets out of what a tool said.
+    pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        match self {
+            Self::Value(value) => scrubber.value(value),
+            Self::Text(text) => scrubber.text(text),
+            Self::Error(refusal) => scrubber.text(&mut refusal.message),
+            Self::Denied(_) => {}
+        }
     }
 
     /// The answer message of `guest/ABI.md`.

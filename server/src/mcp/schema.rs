@@ -24,7 +24,7 @@ pub(super) fn code() -> Value {
                 "description": "MCP servers whose tools the script calls, e.g. [\"Supabase\"]." },
             "timeout": { "type": "number", "description": "Seconds after which the script is stopped. executeCode: 30 to 300, default 300. asyncExecuteCode: no limit unless given." },
             "required_secrets": { "type": "array", "items": { "type": "string" },
-                "description": "Secrets that the script uses, as global variables; getUserSecrets lists them." },
+                "description": "Secrets that the script uses, as global variables; getUserSecrets lists them. Each is a placeholder: put it into a request as if it were the value, which takes its place when the request leaves for a host that the policy lists." },
         },
         "required": ["script"],
         "additionalProperties": false,
@@ -343,7 +343,15 @@ pub(super) fn tool_result() -> Value {
 pub(super) fn secrets() -> Value {
     json!({
         "type": "object",
-        "properties": { "secrets": { "type": "array", "items": { "type": "object" } } },
+        "properties": { "secrets": { "type": "array", "items": {
+            "type": "object",
+            "properties": {
+                "name": { "type": "string" },
+                "value": { "type": "string", "description": "The same for all: values are never shown." },
+                "is_set": { "type": "boolean", "description": "Whether the operator has given it a value." },
+            },
+            "required": ["name", "value", "is_set"],
+        } } },
         "required": ["secrets"],
     })
 }

@@ -86,9 +86,9 @@ pub(super) async fn execute(app: &App, grant: &str, given: Map<String, Value>) -
 #[serde(deny_unknown_fields)]
 struct NoArguments {}
 
-pub(super) fn secrets(given: Map<String, Value>) -> Answered {
+pub(super) fn secrets(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let NoArguments {} = read(given)?;
-    structured(&json!({ "secrets": [] }))
+    structured(&json!({ "secrets": app.secrets.listed(app.gate.policy(grant).as_ref()) }))
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod counts;
+pub(crate) mod forms;
+pub(crate) mod leaks;
+pub(crate) mod recorder;
 pub(crate) mod server;
 
 use std::path::Path;
