@@ -262,9 +262,13 @@ fn asked(effect: &Effect) -> Entry {
     match effect {
         Effect::Sleep(time) => Entry::Sleep { at, nanoseconds: nanoseconds(*time) },
         Effect::Request(message) => {
-            let bytes = message.get().as_bytes();
-            let shown = bytes.get(..SHOWN).unwrap_or(bytes).to_vec();
-            Entry::Request { at, hash: *blake3::hash(bytes).as_bytes(), shown }
+            let json = message.get().as_bytes();
+            let shown = json.get(..SHOWN).unwrap_or(json).to_vec();
+            let mut hash = blake3::Hasher::new();
+            for part in message.parts() {
+                hash.update(part);
+            }
+            Entry::Request { at, hash: *hash.finalize().as_bytes(), shown }
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::approvals::{Approvals, Webhook};
 use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
+use crate::egress::Egress;
 use crate::executions::{Executor, Keep};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
@@ -124,12 +125,14 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
         exuvia_runtime::Config { slots: config.executions.at_once, ..exuvia_runtime::Config::new(Cache::of_user()?) };
     let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
     let (upstreams, remotes) = upstreams(config, data, &base_url)?;
+    let egress = Egress::new(Arc::clone(&gate), config.egress_settings()).map_err(Failure::Usage)?;
     let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
     let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
     sessions.start();
     let keep = Keep::new(store, Files::new(data.files()));
+    let tools = Arc::new(calls.clone());
     let executor =
-        Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
+        Executor::start(sandbox, keep, tools, Arc::new(egress), Arc::clone(&gate), sessions.clone(), settings)?;
     gate.forget(|id| executor.live(id).is_none()).map_err(|error| Failure::Server(chain(&error)))?;
     Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
 }

@@ -43,6 +43,7 @@ use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
 use self::record::now;
 use self::turns::Turns;
+use crate::egress::Egress;
 use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::sessions::{Line, Sessions};
 use crate::store;
@@ -88,6 +89,7 @@ struct Inner {
     sandbox: Sandbox,
     keep: Keep,
     tools: Arc<dyn Tools>,
+    egress: Arc<Egress>,
     gate: Arc<Gate>,
     sessions: Sessions,
     places: Arc<Places>,
@@ -140,6 +142,7 @@ impl Executor {
         sandbox: Sandbox,
         keep: Keep,
         tools: Arc<dyn Tools>,
+        egress: Arc<Egress>,
         gate: Arc<Gate>,
         sessions: Sessions,
         settings: Settings,
@@ -151,6 +154,7 @@ impl Executor {
             journals: Journals::start(keep.clone()),
             keep,
             tools,
+            egress,
             gate,
             sessions,
             places: Arc::default(),

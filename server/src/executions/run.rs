@@ -12,6 +12,7 @@ use super::session::{self, Marks, NotRun};
 use super::state::{Ending, Event, State};
 use super::tools::Caller;
 use super::turns::Turn;
+use crate::egress::Exchanges;
 use exuvia_policies::Caps;
 use exuvia_runtime::{Halt, Host, Isolated, Journal, Ledger, Limit, Limits, Outcome, Program, Verdict};
 use std::sync::Arc;
@@ -112,12 +113,14 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
     let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
     // What is kept of the output is in `live`.
     let limits = Limits { wall, cpu: lowered(wall, caps.cpu_s), output: 0, ..inner.limits(&caps) };
+    let exchanges = Exchanges::new(Arc::clone(&inner.egress), Arc::clone(live), caps.egress_bytes);
     let host = Reaching {
         caller: Caller { live: Arc::clone(live), reach: request.reach.clone() },
         tools: Arc::clone(&inner.tools),
         gate: Arc::clone(&inner.gate),
         most_calls: caps.tool_calls,
         calls: 0,
+        exchanges: Arc::new(exchanges),
         server: inner.server.clone(),
         clocks: Isolated::default(),
     };

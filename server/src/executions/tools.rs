@@ -3,6 +3,7 @@
 use super::live::Live;
 use super::live::Progress;
 use super::request::Reach;
+use crate::egress::{Begin, Number, Piece};
 use crate::gate::Denied;
 use exuvia_runtime::Witness;
 use serde::Deserialize;
@@ -34,6 +35,14 @@ pub(crate) enum Ask {
     Describe { name: String },
     /// Show how far the program is.
     Progress(Progress),
+    /// Make an HTTP request.
+    Http(Box<Begin>),
+    /// More of its body.
+    HttpSend(Piece),
+    /// More of its response.
+    HttpRead(Number),
+    /// Its response is not read to the end.
+    HttpClose(Number),
 }
 
 /// What the guest gets.
