@@ -39,6 +39,7 @@ mod lint;
 mod memory;
 mod number;
 mod packages;
+mod paths;
 mod pattern;
 mod permit;
 mod pointer;

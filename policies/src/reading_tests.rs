@@ -128,7 +128,16 @@ fn the_patterns_of_a_document_are_bounded() {
 }
 
 /// Extensions with a fault, and what is said of it.
-const EXTENSIONS: [(&str, &str); 19] = [
+const EXTENSIONS: [(&str, &str); 21] = [
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","paths":["/a/../b"]}]}}"#,
+        "/x-sandbox/egress/allow/0/paths/0: a path has no `.`, `..` or empty segments, and no `;`, `\\`, or encoded `/`, \
+         `\\`, `.` or `%`",
+    ),
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","paths":["v1"]}]}}"#,
+        "/x-sandbox/egress/allow/0/paths/0: a path begins with `/`, as in `/v1/files`, and stands for all that is below it",
+    ),
     (
         r#"{"egress":{"allow":[{"host":"*"}]}}"#,
         "/x-sandbox/egress/allow/0/host: `*` may only be the first label, as in `*.example.com`",

@@ -48,7 +48,7 @@ mod watchdog;
 pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
-pub use host::{Effect, Host, Isolated, Pending, Stream, Uncounted};
+pub use host::{Effect, Host, Isolated, Message, Pending, Stream, Uncounted};
 pub use journal::{Durable, Halt, Journal, Journaled, Ledger, Memory, Stay, Verdict, Witness};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};

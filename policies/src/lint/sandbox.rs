@@ -3,6 +3,7 @@
 use super::Linter;
 use crate::extensions::{Extensions, Mode};
 use crate::hosts::{Host, HostPattern};
+use crate::paths::PathPrefix;
 use crate::{addresses, pointer::escape};
 
 impl Linter<'_> {
@@ -35,6 +36,9 @@ impl Linter<'_> {
 
     fn egress(&mut self, extensions: &Extensions) {
         for rule in &extensions.egress.allow {
+            if rule.paths.as_ref().is_some_and(|paths| paths.iter().any(PathPrefix::is_all)) {
+                self.find("wide-path", &*rule.id, "`/` is every path: leave `paths` out, or narrow it");
+            }
             match &rule.host {
                 HostPattern::Below(domain) if !domain.contains('.') => {
                     self.find("wide-host", &*rule.id, format!("`*.{domain}` is everyone below `{domain}`"));

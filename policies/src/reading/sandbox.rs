@@ -15,6 +15,7 @@ use crate::extensions::{
 };
 use crate::hosts::HostPattern;
 use crate::packages::Requirement;
+use crate::paths::PathPrefix;
 use crate::pointer::Pointer;
 use crate::secrets::{Secret, SecretPlace, SecretSource, is_identifier};
 
@@ -112,17 +113,26 @@ impl Reader {
     }
 
     fn egress_rule(&mut self, at: &Pointer<'_>, value: &Value, ids: &mut Ids) -> Option<EgressRule> {
-        let fields = self.object(at, value, &["host", "methods", "ports"])?;
+        let fields = self.object(at, value, &["host", "methods", "ports", "paths"])?;
         let host = self.required(at, fields, "host");
         let host = host.and_then(|value| self.host(&at.field("host"), value));
         let methods =
             self.optional(at, fields, "methods", |reader, at, value| reader.some_of(at, value, Self::method).map(Some));
         let ports =
             self.optional(at, fields, "ports", |reader, at, value| reader.some_of(at, value, Self::port).map(Some));
+        let paths = self.optional(at, fields, "paths", |reader, at, value| {
+            let read = |reader: &mut Self, at: &Pointer<'_>, value: &Value| {
+                let text = reader.text(at, value)?;
+                reader.valid(at, PathPrefix::parse(text))
+            };
+            reader.some_of(at, value, read).map(Some)
+        });
         let host = host?;
         let id = ids.id(&host.to_string());
         let methods = methods?.map(|methods| methods.into_iter().collect());
-        Some(EgressRule { host, methods, ports: ports?.map(|ports| ports.into_iter().collect()), id })
+        let ports = ports?.map(|ports| ports.into_iter().collect());
+        let paths = paths?.map(|paths| paths.into_iter().collect());
+        Some(EgressRule { host, methods, ports, paths, id })
     }
 
     /// A list that narrows a rule. Empty, it would leave nothing of it.

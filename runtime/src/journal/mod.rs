@@ -262,10 +262,14 @@ fn asked(effect: &Effect, host: &dyn Host) -> Entry {
     match effect {
         Effect::Sleep(time) => Entry::Sleep { at, nanoseconds: nanoseconds(*time) },
         Effect::Request(message) => {
-            let bytes = message.get().as_bytes();
-            let shown = host.shown(bytes);
+            let json = message.get().as_bytes();
+            let shown = host.shown(json);
             let shown = shown.get(..SHOWN).unwrap_or(&shown).to_vec();
-            Entry::Request { at, hash: *blake3::hash(bytes).as_bytes(), shown }
+            let mut hash = blake3::Hasher::new();
+            for part in message.parts() {
+                hash.update(part);
+            }
+            Entry::Request { at, hash: *hash.finalize().as_bytes(), shown }
         }
     }
 }

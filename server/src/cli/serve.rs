@@ -7,7 +7,8 @@ use crate::approvals::{Approvals, Webhook};
 use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
-use crate::executions::{Executor, Keep};
+use crate::egress::Egress;
+use crate::executions::{Executor, Keep, World};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
@@ -130,19 +131,18 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let secrets = Secrets::open(data.folder(), Arc::clone(&sealed)).map_err(|error| Failure::Usage(chain(&error)))?;
     let secrets = Arc::new(secrets);
     let (upstreams, remotes) = upstreams(config, data, sealed, &base_url)?;
+    let egress = Egress::new(Arc::clone(&gate), config.egress_settings()).map_err(Failure::Usage)?;
     let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
     let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
     sessions.start();
     let keep = Keep::new(store, Files::new(data.files()));
-    let executor = Executor::start(
-        sandbox,
-        keep,
-        Arc::new(calls.clone()),
-        Arc::clone(&gate),
-        sessions.clone(),
-        Arc::clone(&secrets),
-        settings,
-    )?;
+    let world = World {
+        tools: Arc::new(calls.clone()),
+        egress: Arc::new(egress),
+        gate: Arc::clone(&gate),
+        secrets: Arc::clone(&secrets),
+    };
+    let executor = Executor::start(sandbox, keep, world, sessions.clone(), settings)?;
     gate.forget(|id| executor.live(id).is_none()).map_err(|error| Failure::Server(chain(&error)))?;
     Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, secrets, base_url: base_url.into() })
 }

@@ -2,12 +2,12 @@
 
 use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
+use crate::egress::Exchanges;
 use crate::gate::{Asker, Gate};
 use crate::secrets::{Bound, Trace};
-use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Stream, Uncounted, Witness};
+use exuvia_runtime::{Clock, Effect, Host, Isolated, Message, Pending, Stream, Uncounted, Witness};
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::future::ready;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ pub(super) struct Reaching {
     pub(super) calls: u64,
     /// The secrets of this execution.
     pub(super) bound: Arc<Bound>,
+    pub(super) exchanges: Arc<Exchanges>,
     /// The server's own threads: calls go on there while the program computes.
     pub(super) server: Handle,
     pub(super) clocks: Isolated,
@@ -48,11 +49,14 @@ impl Host for Reaching {
     fn begin(&mut self, effect: Effect, witness: Witness) -> Pending {
         match effect {
             Effect::Sleep(_) => self.clocks.start(effect),
-            Effect::Request(message) => self.ask(&message, witness),
+            Effect::Request(message) => self.ask(message, witness),
         }
     }
 
     fn replayed(&mut self, effect: &Effect, answer: &[u8], took: Duration) {
+        if let Effect::Request(message) = effect {
+            self.exchanges.replayed(message, answer);
+        }
         if let Some(tool) = called(effect) {
             // Neither decided nor counted by the gate again, but one of those that this run may make.
             self.calls = self.calls.saturating_add(1);
@@ -63,7 +67,7 @@ impl Host for Reaching {
     }
 
     fn in_doubt(&mut self, effect: &Effect) -> Vec<u8> {
-        let tool = called(effect).unwrap_or_default();
+        let Some(tool) = called(effect) else { return Exchanges::in_doubt() };
         let answer = Answer::in_doubt(&tool);
         self.calls = self.calls.saturating_add(1);
         self.caller.live.called(seen(tool, Instant::now(), &answer));
@@ -81,8 +85,10 @@ impl Host for Reaching {
 }
 
 impl Reaching {
-    fn ask(&mut self, message: &RawValue, witness: Witness) -> Pending {
-        match serde_json::from_str(message.get()) {
+    fn ask(&mut self, message: Message, witness: Witness) -> Pending {
+        let asked = serde_json::from_str(message.get());
+        let (body, exchanges) = (message.tail, Arc::clone(&self.exchanges));
+        match asked {
             Ok(Ask::Call { name, positional, args }) => {
                 self.calls = self.calls.saturating_add(1);
                 if let Some(trace) = self.bound.trace(name.as_bytes()) {
@@ -123,6 +129,17 @@ impl Reaching {
                 self.caller.live.progresses(progress);
                 Box::pin(ready(Answer::Value(Value::Null).to_message()))
             }
+            Ok(Ask::Http(begin)) => {
+                let told = witness.clone();
+                self.exchanges(told, async move { exchanges.begin(*begin, body, witness).await })
+            }
+            Ok(Ask::HttpSend(piece)) => self.exchanges(witness, async move { exchanges.send(piece, body).await }),
+            Ok(Ask::HttpRead(number)) => self.exchanges(witness, async move { exchanges.read(number).await }),
+            Ok(Ask::HttpClose(number)) => {
+                // At once: nobody waits for the answer.
+                exchanges.close(number);
+                Box::pin(ready(Answer::Value(Value::Null).to_message()))
+            }
             Err(error) => {
                 let why = format!("this server does not know what the script asks for: {error}");
                 Box::pin(ready(Answer::error("NotGranted", why).to_message()))
@@ -138,6 +155,16 @@ impl Reaching {
         let answer = Answer::Denied(self.gate.withheld(asker, &tool, trace, "An argument of this call"));
         self.caller.live.called(seen(tool, Instant::now(), &answer));
         Box::pin(ready(answer.to_message()))
+    }
+
+    /// A step of an exchange, on the server's threads. It ends with the run.
+    fn exchanges(&self, witness: Witness, step: impl Future<Output = Vec<u8>> + Send + 'static) -> Pending {
+        let task = AbortOnDropHandle::new(self.server.spawn(async move {
+            let message = step.await;
+            witness.answered(&message);
+            message
+        }));
+        Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
     }
 
     fn too_many(&self, tool: String) -> Pending {

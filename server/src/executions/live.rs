@@ -32,6 +32,7 @@ struct Inner {
     stderr: Kept,
     tool_calls: Vec<ToolCall>,
     calls: u64,
+    egress_bytes: u64,
     given: Option<Arc<Given>>,
     progress: Option<Progress>,
     waits: Waits,
@@ -116,6 +117,7 @@ impl Live {
                 stderr: Kept::new(output),
                 tool_calls: Vec::new(),
                 calls: 0,
+                egress_bytes: 0,
                 given: None,
                 progress: None,
                 waits: Waits::default(),
@@ -257,6 +259,13 @@ impl Live {
         }
     }
 
+    /// Counts bytes that it sent or received over HTTP; all of them so far.
+    pub(crate) fn exchanged(&self, bytes: u64) -> u64 {
+        let mut inner = self.lock();
+        inner.egress_bytes = inner.egress_bytes.saturating_add(bytes);
+        inner.egress_bytes
+    }
+
     /// Adds to `given` what was seen from here: output and calls. The program is over.
     pub(crate) fn fill(&self, given: &mut Given) {
         let mut inner = self.lock();
@@ -271,6 +280,7 @@ impl Live {
         given.written = [inner.stdout.written(), inner.stderr.written()];
         given.tool_calls.clone_from(&inner.tool_calls);
         given.calls = inner.calls;
+        given.egress_bytes = inner.egress_bytes;
     }
 
     pub(crate) fn printed(&self, since: Cursor) -> Printed {

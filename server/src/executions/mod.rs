@@ -43,6 +43,7 @@ use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
 use self::record::now;
 use self::turns::Turns;
+use crate::egress::Egress;
 use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::secrets::Secrets;
 use crate::sessions::{Line, Sessions};
@@ -89,6 +90,7 @@ struct Inner {
     sandbox: Sandbox,
     keep: Keep,
     tools: Arc<dyn Tools>,
+    egress: Arc<Egress>,
     gate: Arc<Gate>,
     sessions: Sessions,
     secrets: Arc<Secrets>,
@@ -121,6 +123,14 @@ pub(crate) enum Wait {
     Not,
 }
 
+/// What programs reach, and what decides it.
+pub(crate) struct World {
+    pub(crate) tools: Arc<dyn Tools>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) secrets: Arc<Secrets>,
+}
+
 /// Why an execution was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
@@ -141,12 +151,11 @@ impl Executor {
     pub(crate) fn start(
         sandbox: Sandbox,
         keep: Keep,
-        tools: Arc<dyn Tools>,
-        gate: Arc<Gate>,
+        world: World,
         sessions: Sessions,
-        secrets: Arc<Secrets>,
         settings: Settings,
     ) -> Result<Self, Error> {
+        let World { tools, egress, gate, secrets } = world;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let executor = Self(Arc::new(Inner {
             turns: Turns::new(settings.at_once),
@@ -154,6 +163,7 @@ impl Executor {
             journals: Journals::start(keep.clone()),
             keep,
             tools,
+            egress,
             gate,
             sessions,
             secrets,

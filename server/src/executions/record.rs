@@ -88,6 +88,8 @@ pub(crate) struct Given {
     pub(crate) tool_calls: Vec<ToolCall>,
     /// All calls, of which `tool_calls` lists the first.
     pub(crate) calls: u64,
+    /// Bytes sent and received over HTTP.
+    pub(crate) egress_bytes: u64,
     pub(crate) usage: Numbers,
     /// Whether something of the output was cut.
     pub(crate) truncated: bool,

@@ -14,6 +14,7 @@ use super::tools::Caller;
 use crate::gate::Asker;
 use crate::secrets::{Bound, Scope};
 use super::turns::Turn;
+use crate::egress::Exchanges;
 use exuvia_policies::Caps;
 use exuvia_runtime::{Halt, Host, Isolated, Journal, Ledger, Limit, Limits, Outcome, Program, Verdict};
 use std::sync::Arc;
@@ -119,6 +120,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
     let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
     // What is kept of the output is in `live`.
     let limits = Limits { wall, cpu: lowered(wall, caps.cpu_s), output: 0, ..inner.limits(&caps) };
+    let exchanges = Exchanges::new(Arc::clone(&inner.egress), Arc::clone(live), Arc::clone(&bound), caps.egress_bytes);
     let host = Reaching {
         caller: Caller { live: Arc::clone(live), reach: request.reach.clone() },
         tools: Arc::clone(&inner.tools),
@@ -126,6 +128,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
         most_calls: caps.tool_calls,
         calls: 0,
         bound,
+        exchanges: Arc::new(exchanges),
         server: inner.server.clone(),
         clocks: Isolated::default(),
     };

@@ -3,6 +3,7 @@
 use super::live::Live;
 use super::live::Progress;
 use super::request::Reach;
+use crate::egress::{Begin, Number, Piece};
 use crate::gate::Denied;
 use crate::secrets::Scrubber;
 use exuvia_runtime::Witness;
@@ -35,6 +36,14 @@ pub(crate) enum Ask {
     Describe { name: String },
     /// Show how far the program is.
     Progress(Progress),
+    /// Make an HTTP request.
+    Http(Box<Begin>),
+    /// More of its body.
+    HttpSend(Piece),
+    /// More of its response.
+    HttpRead(Number),
+    /// Its response is not read to the end.
+    HttpClose(Number),
 }
 
 /// What the guest gets.

@@ -121,7 +121,7 @@ impl Status {
             tool_calls: given.tool_calls.clone(),
             approvals: Vec::new(),
             artifacts: [],
-            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: 0 },
+            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: given.egress_bytes },
             truncated: given.truncated,
         }
     }

@@ -1,7 +1,7 @@
 //! What may be done with secrets, decided and written down: who holds which, and where a value goes. Never a value.
 
 use super::{Asker, Denied, Gate, Stop};
-use crate::audit::{Decided, Decision};
+use crate::audit::{Decided, Decision, To};
 use crate::secrets::Trace;
 use exuvia_policies::{Denial, EgressPermit, Policy, SecretBinding, SecretPermit, SecretPlace};
 
@@ -42,7 +42,8 @@ impl Gate {
     ) -> Result<SecretPermit, Denied> {
         let policy = self.policies.of(asker.grant);
         let host = egress.host();
-        let line = Decided { secret: Some(name), host: Some(&host), ..Decided::of(asker, SECRET) };
+        let to = To { method: egress.method(), host: &host, port: egress.port(), address: None };
+        let line = Decided { secret: Some(name), to: Some(to), ..Decided::of(asker, SECRET) };
         let permit = policy.as_ref().ok_or_else(Denial::no_policy).and_then(|policy| policy.decide_secret(name, egress));
         let permit = permit.and_then(|permit| permit.covers(place).map(|()| permit));
         let permit = permit.map_err(|denial| self.not(line, Denied::from(&denial)))?;
