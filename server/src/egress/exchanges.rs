@@ -72,7 +72,7 @@ impl Exchanges {
                 told(&Answered { ok: () }, &[])
             }
             Ok((stage, Some(began))) => self.response(id, stage, &began),
-            Err(failure) => failure.to_answer().to_message(),
+            Err(failure) => self.failed(failure),
         }
     }
 
@@ -98,7 +98,7 @@ impl Exchanges {
         };
         match ended {
             Ok((receiving, began)) => self.response(piece.id, Stage::Receiving(Box::new(receiving)), &began),
-            Err(failure) => failure.to_answer().to_message(),
+            Err(failure) => self.failed(failure),
         }
     }
 
@@ -117,7 +117,7 @@ impl Exchanges {
         }
         match read {
             Ok((piece, end)) => told(&Answered { ok: More { end } }, &piece),
-            Err(failure) => failure.to_answer().to_message(),
+            Err(failure) => self.failed(failure),
         }
     }
 
@@ -136,6 +136,15 @@ impl Exchanges {
     /// What to tell the program of an exchange that must not be made twice.
     pub(crate) fn in_doubt() -> Vec<u8> {
         Failure::InDoubt.to_answer().to_message()
+    }
+
+    /// What the program is told of a failure: it may have what the request had.
+    fn failed(&self, failure: Failure) -> Vec<u8> {
+        let mut answer = failure.to_answer();
+        if let Some(scrubber) = self.traffic.bound.scrubber() {
+            answer.scrub(scrubber);
+        }
+        answer.to_message()
     }
 
     fn response(&self, id: u64, stage: Stage, began: &Began) -> Vec<u8> {

@@ -4,7 +4,7 @@ use super::record::ToolCall;
 use super::tools::{Answer, Ask, Caller, Tools};
 use crate::egress::Exchanges;
 use crate::gate::{Asker, Gate};
-use crate::secrets::{Bound, Trace};
+use crate::secrets::{Bound, Scrubber, Trace};
 use exuvia_runtime::{Clock, Effect, Host, Isolated, Message, Pending, Stream, Uncounted, Witness};
 use serde::Deserialize;
 use serde_json::Value;
@@ -106,10 +106,7 @@ impl Reaching {
                 let scrubber = self.bound.scrubber().cloned();
                 let task = self.server.spawn(async move {
                     let began = Instant::now();
-                    let mut answer = called.await;
-                    if let Some(scrubber) = scrubber {
-                        answer.scrub(&scrubber);
-                    }
+                    let answer = scrubbed(called.await, scrubber.as_deref());
                     live.called(seen(name, began, &answer));
                     let message = answer.to_message();
                     // Here, not where the program takes it: that may be much later.
@@ -122,7 +119,11 @@ impl Reaching {
             }
             Ok(Ask::Describe { name }) => {
                 let described = self.tools.describe(&self.caller, name);
-                let task = AbortOnDropHandle::new(self.server.spawn(async move { described.await.to_message() }));
+                let scrubber = self.bound.scrubber().cloned();
+                let task = AbortOnDropHandle::new(self.server.spawn(async move {
+                    // It may have the name that was asked for.
+                    scrubbed(described.await, scrubber.as_deref()).to_message()
+                }));
                 Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
             }
             Ok(Ask::Progress(progress)) => {
@@ -174,6 +175,14 @@ impl Reaching {
         self.caller.live.called(seen(tool, Instant::now(), &answer));
         Box::pin(ready(answer.to_message()))
     }
+}
+
+/// An answer without the values of secrets: before the journal has it, and the program.
+fn scrubbed(mut answer: Answer, scrubber: Option<&Scrubber>) -> Answer {
+    if let Some(scrubber) = scrubber {
+        answer.scrub(scrubber);
+    }
+    answer
 }
 
 fn seen(tool: String, began: Instant, answer: &Answer) -> ToolCall {

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use url::form_urlencoded;
 
 /// What RFC 3986 lets stand in any part, and so Python's `quote(text, safe="")`.
-const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Python's `quote(text)`.
 const PYTHON: &AsciiSet = &STRICT.remove(b'/');
 /// `encodeURIComponent` of JavaScript.

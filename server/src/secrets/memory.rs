@@ -22,3 +22,18 @@ pub(crate) fn close_memory() {
         tracing::warn!(%error, "this process's memory is open to others of its user");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::dumpable_behavior;
+
+    #[test]
+    fn memory_is_closed_and_no_core_is_written() {
+        no_core_files();
+        let limit = getrlimit(Resource::Core);
+        assert!(limit.current.is_some_and(|most| most <= NO_CORE) && limit.maximum == limit.current);
+        close_memory();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}

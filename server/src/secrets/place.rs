@@ -2,9 +2,10 @@
 //! in pieces. Who may have which is asked for each.
 
 use super::bound::{Bound, Trace};
+use super::forms::STRICT;
 use super::placeholder;
 use crate::gate::Denied;
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::percent_encode;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ impl Form {
     fn write(self, value: &str, out: &mut Vec<u8>) {
         match self {
             Self::Plain => out.extend_from_slice(value.as_bytes()),
-            Self::Percent => percent_encode(value.as_bytes(), NON_ALPHANUMERIC)
+            Self::Percent => percent_encode(value.as_bytes(), STRICT)
                 .for_each(|part| out.extend_from_slice(part.as_bytes())),
             Self::Json => {
                 let quoted = serde_json::to_string(value).unwrap_or_default();
