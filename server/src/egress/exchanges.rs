@@ -167,7 +167,7 @@ impl Exchanges {
         if begin.stream {
             return Ok((self.uploading(way, asked, connection), None));
         }
-        let body = if body.is_empty() { Body::Whole(None) } else { Body::Whole(Some(way.passage.leaves(body)?)) };
+        let body = if body.is_empty() { Body::empty(asked.is_chunked) } else { Body::Whole(Some(way.passage.leaves(body)?)) };
         let answered = self.exchanged(&way, connection, waited, request(asked, body)).await?;
         let (receiving, began) = Receiving::begin(way, answered).await?;
         Ok((Stage::Receiving(Box::new(receiving)), Some(began)))
