@@ -49,7 +49,7 @@ def boot():
 
         anyio_threads.install()
 
-    if "urllib3" in sys.modules:
+    if "requests" in sys.modules:
         from exuvia_guest.http import urllib3_connections
 
         urllib3_connections.install()

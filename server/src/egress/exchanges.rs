@@ -182,7 +182,8 @@ impl Exchanges {
         if begin.stream {
             return Ok((self.uploading(way, asked, connection), None));
         }
-        let answered = self.exchanged(&way, connection, waited, request(asked, Body::Whole(body))).await?;
+        let body = body.map_or_else(|| Body::empty(asked.is_chunked), |body| Body::Whole(Some(body)));
+        let answered = self.exchanged(&way, connection, waited, request(asked, body)).await?;
         let (receiving, began) = Receiving::begin(way, answered).await?;
         Ok((Stage::Receiving(Box::new(receiving)), Some(began)))
     }

@@ -35,6 +35,8 @@ pub(super) struct Asked {
     pub(super) length: Option<u64>,
     /// The client asked for the connection to be closed behind it.
     pub(super) closes: bool,
+    /// The client asked for a body in chunks, though it is all there.
+    pub(super) is_chunked: bool,
 }
 
 impl Asked {
@@ -43,11 +45,13 @@ impl Asked {
         let method = method(&begin.method)?;
         let target = target(&begin.target)?;
         let (mut headers, given) = headers(begin)?;
-        let length = length(&begin.headers, whole)?;
-        if let Some(length) = length.filter(|length| given.length || *length > 0) {
+        let (length, is_chunked) = length(&begin.headers, whole)?;
+        if is_chunked {
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        } else if let Some(length) = length.filter(|length| given.length || *length > 0) {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
-        Ok(Self { method, target, headers, length, closes: given.closes })
+        Ok(Self { method, target, headers, length, closes: given.closes, is_chunked })
     }
 
     /// The path, as it is sent.
@@ -122,7 +126,10 @@ fn headers(begin: &Begin) -> Result<(HeaderMap, Given), Failure> {
             "content-length" => given.length = true,
             // How the body is framed is the host's, and `length` looks at what the guest says of it.
             "transfer-encoding" => {}
-            "connection" => given.closes |= closes(text)?,
+            "connection" => {
+                given.closes |= closes(text)?;
+                headers.insert(name, value);
+            }
             "keep-alive" => {}
             other if NOT_THE_GUESTS.contains(&other) => {
                 return Err(wrong(format!("the header `{other}` is about the connection, which is the host's: leave it out")));
@@ -164,8 +171,8 @@ fn closes(text: &str) -> Result<bool, Failure> {
     }
 }
 
-/// The length of the body. What the headers say has to be what is the case.
-fn length(headers: &[(String, String)], whole: Option<usize>) -> Result<Option<u64>, Failure> {
+/// The length of the body, and whether it is to be in chunks. What the headers say has to be what is the case.
+fn length(headers: &[(String, String)], whole: Option<usize>) -> Result<(Option<u64>, bool), Failure> {
     let all = |wanted: &str| {
         let wanted = wanted.to_owned();
         headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(&wanted)).map(|(_, value)| value.as_str())
@@ -195,7 +202,7 @@ fn length(headers: &[(String, String)], whole: Option<usize>) -> Result<Option<u
         (Some(stated), Some(whole)) if stated != whole => {
             Err(wrong(format!("the header `Content-Length` is {stated}, but the body has {whole} bytes")))
         }
-        (_, Some(whole)) => Ok(Some(whole)),
-        (stated, None) => Ok(stated),
+        (_, Some(whole)) => Ok((Some(whole), is_chunked)),
+        (stated, None) => Ok((stated, is_chunked)),
     }
 }

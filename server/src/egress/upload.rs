@@ -18,6 +18,11 @@ pub(super) enum Body {
 }
 
 impl Body {
+    /// Nothing; in chunks that is one that says so.
+    pub(super) fn empty(is_chunked: bool) -> Self {
+        if is_chunked { Self::pieces(None).1 } else { Self::Whole(None) }
+    }
+
     /// A body in pieces, and where they are put in. One waits at most: memory holds two pieces, not the body.
     pub(super) fn pieces(length: Option<u64>) -> (mpsc::Sender<Bytes>, Self) {
         let (sender, pieces) = mpsc::channel(1);

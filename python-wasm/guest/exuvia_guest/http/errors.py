@@ -26,7 +26,7 @@ def words(raised):
 
 def of_socket(raised):
     """What `socket`, `ssl` and `http.client` raise."""
-    make = _OF_SOCKET.get(_kind(raised))
+    make = _OF_SOCKET.get(raised.type)
     text = words(raised)
     return make(text) if make else OSError(errno.EIO, text)
 
@@ -34,11 +34,7 @@ def of_socket(raised):
 def of_httpx(raised, httpx, reading=False):
     """What `httpx` raises."""
     name = "ReadError" if reading else "ConnectError"
-    return getattr(httpx, _OF_HTTPX.get(_kind(raised), name))(words(raised))
-
-
-def _kind(raised):
-    return raised.type or type(raised).__name__
+    return getattr(httpx, _OF_HTTPX.get(raised.type, name))(words(raised))
 
 
 def _os_error(kind, number):
@@ -59,15 +55,15 @@ _OF_SOCKET = {
     "HttpCertificate": _os_error(ssl.SSLCertVerificationError, 1),
     "HttpTls": _os_error(ssl.SSLError, 1),
     "HttpWrite": _os_error(ConnectionAbortedError, errno.ECONNABORTED),
-    "HttpWriteTimeout": lambda text: TimeoutError("The write operation timed out"),
+    "HttpWriteTimeout": lambda text: TimeoutError("timed out"),
     "HttpDisconnected": lambda text: http.client.RemoteDisconnected("Remote end closed connection without response"),
-    "HttpReadTimeout": lambda text: TimeoutError("The read operation timed out"),
+    "HttpReadTimeout": lambda text: TimeoutError("timed out"),
     "HttpProtocol": http.client.BadStatusLine,
     "HttpRead": _os_error(ConnectionResetError, errno.ECONNRESET),
     "HttpTooMuch": _os_error(OSError, errno.EFBIG),
     "HttpLost": _os_error(ConnectionResetError, errno.ECONNRESET),
     "ToolInDoubt": _os_error(ConnectionAbortedError, errno.ECONNABORTED),
-    "PolicyDenied": _os_error(PermissionError, errno.EACCES),
+    "PolicyDenied": PermissionError,
 }
 
 # What is not here is a ConnectError, or while reading a ReadError.
@@ -87,3 +83,5 @@ _OF_HTTPX = {
 
 # Before anything was sent: what libraries try again where they are told to.
 CONNECTING = frozenset({"HttpName", "HttpConnect", "HttpConnectTimeout"})
+# What a program with sockets of its own would come upon while it sends its request, not while it waits for the response.
+SENDING = CONNECTING | {"HttpRequest", "HttpCertificate", "HttpTls", "HttpWrite", "HttpWriteTimeout", "PolicyDenied"}

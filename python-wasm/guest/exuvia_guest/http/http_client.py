@@ -3,6 +3,7 @@
 import errno
 import http.client
 import io
+import math
 import socket
 from http.client import HTTPConnection, HTTPMessage, HTTPResponse, HTTPSConnection
 
@@ -17,8 +18,10 @@ _send_output = HTTPConnection._send_output
 class Line:
     """What a connection has for a socket. It takes requests; responses are read from what `makefile` gives."""
 
-    def __init__(self, scheme, timeout):
+    def __init__(self, scheme, timeout, waits_for_getresponse=False):
         self._scheme = scheme
+        # Whether the request is sent when the response is asked for: `urllib3` sets the timeout of reading only then.
+        self._is_late = waits_for_getresponse
         self.settimeout(timeout)
         self._fields = None
         self._exchange = None
@@ -55,7 +58,8 @@ class Line:
         }
         self._frames = Frames() if is_framed else None
         self._held, self._size = [], 0
-        self._exchange, self._failed = Exchange(), None
+        self._exchange, self._head, self._failed = Exchange(), None, None
+        self._due = next((int(value) for name, value in headers if name.lower() == "content-length" and value.isdigit()), 0)
 
     def sendall(self, data):
         """More of the request's body."""
@@ -64,8 +68,30 @@ class Line:
             data = self._frames.contents(data)
         self._held.append(data)
         self._size += len(data)
+        self._due -= len(data)
         if self._size > LARGEST_WHOLE:
             self._send_held()
+        if self._is_whole():
+            self.whole()
+
+    def unknown(self):
+        self._due = math.inf
+
+    def _is_whole(self):
+        return self._due <= 0 if self._frames is None else self._frames.ended
+
+    def head_is_all(self):
+        if self._frames is None and self._due <= 0:
+            self.whole()
+
+    def whole(self):
+        """The request is there, body and all."""
+        if self._is_late or self._head is not None or self._failed is not None:
+            return
+        self._perform()
+        if self._failed is not None and self._failed.type in errors.SENDING:
+            failed, self._fields = self._failed, None
+            raise errors.of_socket(failed) from failed
 
     def _send_held(self):
         piece = b"".join(self._held)
@@ -85,18 +111,22 @@ class Line:
         """The exchange and the head of its response."""
         if self._fields is None:
             raise http.client.ResponseNotReady("Idle")
-        exchange, failed, body = self._exchange, self._failed, b"".join(self._held)
+        if self._head is None and self._failed is None:
+            self._perform()
+        exchange, head, failed = self._exchange, self._head, self._failed
+        self._fields = self._exchange = self._head = self._failed = None
+        if failed is not None:
+            raise errors.of_socket(failed) from failed
+        return exchange, head
+
+    def _perform(self):
+        exchange, body = self._exchange, b"".join(self._held)
         self._held = []
         try:
-            if failed is not None:
-                raise failed
             handle = exchange.begin(self._timed(), body) if exchange.ended else exchange.send(body, True)
-            head = exchange.head(scheduler.wait_answer(handle))
+            self._head = exchange.head(scheduler.wait_answer(handle))
         except host.HostError as raised:
-            raise errors.of_socket(raised) from raised
-        finally:
-            self._fields = self._exchange = None
-        return exchange, head
+            self._failed = raised
 
     def _timed(self):
         self._fields["read_ms"] = milliseconds(self._timeout)
@@ -112,6 +142,8 @@ class Frames:
     def __init__(self):
         self._rest = b""
         self._left = 0
+        # Whether the last chunk was there.
+        self.ended = False
 
     def contents(self, data):
         data, contents = self._rest + data, []
@@ -132,6 +164,7 @@ class Frames:
                     break
                 length = int(size.partition(b";")[0] or b"0", 16)
                 self._left = length + 2 if length else 0
+                self.ended = not length
                 data = rest if length else b""
         self._rest = data
         return b"".join(contents)
@@ -216,8 +249,15 @@ def send_output(self, message_body=None, encode_chunked=False):
     del self._buffer[:]
     is_chunked = any(line.lower().startswith(b"transfer-encoding:") for line in lines)
     self.sock.head(self.host, self.port, lines, is_chunked and not encode_chunked)
+    if is_chunked and encode_chunked:
+        # No end of it can be told by its bytes.
+        self.sock.unknown()
     if message_body is not None:
         self.send(message_body)
+        if is_chunked and encode_chunked:
+            self.sock.whole()
+    else:
+        self.sock.head_is_all()
 
 
 def install():

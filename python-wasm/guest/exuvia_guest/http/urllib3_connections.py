@@ -1,12 +1,16 @@
 """Beneath `urllib3`, and so `requests`: its connections are those of `http.client`, with its own errors."""
 
 import errno
+import functools
 
 from exuvia_guest import host
 from exuvia_guest.http import errors
 from exuvia_guest.http.http_client import Line
+from requests import adapters
+from requests import exceptions as of_requests
 from urllib3 import connection, exceptions
 
+_send = adapters.HTTPAdapter.send
 _getresponse = connection.HTTPConnection.getresponse
 
 
@@ -55,11 +59,23 @@ def connect(self):
     self._connect_timeout = self.timeout
     # The host verifies, whatever the program has set.
     self.is_verified = type(self)._is_encrypted
-    self.sock = Line("https" if self.is_verified else "http", self.timeout)
+    self.sock = Line("https" if self.is_verified else "http", self.timeout, waits_for_getresponse=True)
 
 
 def is_connected(self):
     return self.sock is not None
+
+
+@functools.wraps(_send)
+def send(self, *args, **kwargs):
+    try:
+        return _send(self, *args, **kwargs)
+    except of_requests.ConnectionError as raised:
+        refused = raised.args[0] if raised.args else None
+        if isinstance(refused, Refused):
+            # Where a program looks for it: at the error that it catches.
+            raise raised from refused.__cause__
+        raise
 
 
 def install():
@@ -68,3 +84,4 @@ def install():
     plain.connect = encrypted.connect = connect
     plain.getresponse = getresponse
     plain.is_connected = property(is_connected)
+    adapters.HTTPAdapter.send = send
