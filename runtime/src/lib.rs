@@ -51,7 +51,7 @@ pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
 pub use files::{Artifact, Artifacts, Input, LeftOut};
-pub use host::{Effect, Host, Isolated, Outstanding, Pending, Rest, Stream, Uncounted};
+pub use host::{Effect, Host, Isolated, Message, Outstanding, Pending, Rest, Stream, Uncounted};
 pub use journal::{
     Bounds, Durable, Halt, Journal, Journaled, Ledger, Memory, Patience, Stay, Suspended, Verdict, Witness, lived,
 };

@@ -217,7 +217,7 @@ impl Host for Journaled {
     fn start(&mut self, effect: Effect) -> Pending {
         let number = self.effects;
         self.effects += 1;
-        let asked = asked(&effect);
+        let asked = asked(&effect, &**self.inner());
         let request = matches!(effect, Effect::Request(_)).then(|| self.shared.recorder.request());
         let recorded = self.recorded(&asked);
         let mark = self.shared.table.begin(number, due(recorded.as_ref().unwrap_or(&asked)));
@@ -337,14 +337,19 @@ impl Began {
 }
 
 /// What a record has of an effect when it begins now.
-fn asked(effect: &Effect) -> Entry {
+fn asked(effect: &Effect, host: &dyn Host) -> Entry {
     let at = now();
     match effect {
         Effect::Sleep(time) => Entry::Sleep { at, nanoseconds: nanoseconds(*time) },
         Effect::Request(message) => {
-            let bytes = message.get().as_bytes();
-            let shown = bytes.get(..SHOWN).unwrap_or(bytes).to_vec();
-            Entry::Request { at, hash: *blake3::hash(bytes).as_bytes(), shown }
+            let json = message.get().as_bytes();
+            let shown = host.shown(json);
+            let shown = shown.get(..SHOWN).unwrap_or(&shown).to_vec();
+            let mut hash = blake3::Hasher::new();
+            for part in message.parts() {
+                hash.update(part);
+            }
+            Entry::Request { at, hash: *hash.finalize().as_bytes(), shown }
         }
     }
 }

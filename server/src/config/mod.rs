@@ -8,7 +8,7 @@ pub(crate) use data::{Data, write_atomically};
 use files::Files;
 use source::Source;
 
-use crate::{executions, sessions};
+use crate::{egress, executions, sessions};
 use bytesize::ByteSize;
 use exuvia_runtime::Limits;
 use serde::Deserialize;
@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) approvals: Approvals,
     pub(crate) sessions: Sessions,
     pub(crate) files: Files,
+    pub(crate) egress: Egress,
 }
 
 /// Who may use the server.
@@ -140,6 +141,40 @@ pub(crate) struct Sessions {
     pub(crate) disk_per_grant: ByteSize,
 }
 
+/// HTTP from programs. Where it may go is the policy's to say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Certificates, in PEM, of authorities to trust beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The name server to ask instead of the system's resolver.
+    pub(crate) dns: Option<SocketAddr>,
+    /// Most time for a connection: resolving, connecting and TLS together.
+    #[serde(with = "duration")]
+    pub(crate) connect_timeout: Duration,
+    /// Most time in which not a byte comes or goes.
+    #[serde(with = "duration")]
+    pub(crate) idle_timeout: Duration,
+    /// Most time for one exchange.
+    #[serde(with = "duration")]
+    pub(crate) exchange_timeout: Duration,
+    /// The largest body of one response.
+    pub(crate) largest_response: ByteSize,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            dns: None,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            exchange_timeout: Duration::from_secs(30 * 60),
+            largest_response: ByteSize::mib(256),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -157,6 +192,7 @@ impl Default for Config {
             approvals: Approvals::default(),
             sessions: Sessions::default(),
             files: Files::default(),
+            egress: Egress::default(),
         }
     }
 }
@@ -309,6 +345,18 @@ impl Config {
             memory: memory.as_u64(),
             disk: disk.as_u64(),
             disk_per_grant: disk_per_grant.as_u64(),
+        }
+    }
+
+    pub(crate) fn egress_settings(&self) -> egress::Settings {
+        let Egress { ca_file, dns, connect_timeout, idle_timeout, exchange_timeout, largest_response } = &self.egress;
+        egress::Settings {
+            ca_file: ca_file.clone(),
+            dns: *dns,
+            connect: *connect_timeout,
+            idle: *idle_timeout,
+            exchange: *exchange_timeout,
+            largest_response: largest_response.as_u64(),
         }
     }
 

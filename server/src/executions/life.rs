@@ -11,12 +11,15 @@ use super::session::{self, Marks, NotRun};
 use super::state::Ending;
 use super::tools::Caller;
 use super::whole::Whole;
+use crate::egress::Exchanges;
+use crate::gate::Asker;
+use crate::secrets::{Bound, Scope};
 use crate::store;
 use exuvia_policies::Caps;
 use exuvia_runtime::{
     Bounds, Halt, Host, Input, Isolated, Journal, Ledger, Limit, Limits, Outcome, Patience, Program, Suspended, Verdict,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -29,6 +32,11 @@ struct Journaled {
 /// What a life came to, and what is next. `before`: the journal of the life before it, if something of that is under way.
 pub(super) async fn live(run: &mut Run, before: Option<Suspended>) -> Next {
     run.time.begin();
+    let bound = match bound(run) {
+        Ok(bound) => Arc::new(bound),
+        Err(failure) => return Next::failed(failure),
+    };
+    run.live.scrub(&bound);
     let caps = run.inner.gate.caps(run.live.grant());
     let wall = run.wall(&caps).saturating_sub(run.time.counted(&run.live));
     // What is kept of the output is in `live`.
@@ -37,12 +45,12 @@ pub(super) async fn live(run: &mut Run, before: Option<Suspended>) -> Next {
     // Of this life alone: a further one prints all of it again.
     let whole = Whole::new(Some(run.inner.spill.clone()), run.inner.limits(&caps).output, run.inner.settings.printed);
     let whole = Arc::new(Mutex::new(whole));
-    let host = host(run, &caps, &whole);
+    let host = host(run, &caps, &bound, &whole);
     let (host, journaled) = match journaled(run, host, before, cancel.clone()).await {
         Ok(host) => host,
         Err(why) => return Next::failed(halted(&Halt::Unreadable(why))),
     };
-    let program = match program(run) {
+    let program = match program(run, &bound) {
         Ok(program) => program,
         Err(error) => return Next::failed(Failure::new("StoreError", error.to_string())),
     };
@@ -55,7 +63,7 @@ pub(super) async fn live(run: &mut Run, before: Option<Suspended>) -> Next {
     };
     match ran {
         Ok((mut outcome, marks)) => {
-            let left = Left::of(&mut outcome, &whole);
+            let left = left(run, &mut outcome, &whole);
             after(run, outcome, left, marks, journaled).await
         }
         Err(NotRun::Session(error)) => Next::failed(Failure::new("SessionError", error.to_string())),
@@ -103,7 +111,19 @@ async fn after(run: &mut Run, outcome: Outcome, left: Left, marks: Marks, journa
     Next::Ended(Box::new(given), if is_failed { Ending::Failed } else { ending })
 }
 
-fn host(run: &Run, caps: &Caps, whole: &Arc<Mutex<Whole>>) -> Box<dyn Host> {
+/// What a run left. One that is suspended prints on when it goes on.
+fn left(run: &Run, outcome: &mut Outcome, whole: &Mutex<Whole>) -> Left {
+    if !matches!(outcome, Outcome::Stopped(_, Limit::Suspended)) {
+        let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
+        for (stream, rest) in run.live.printed_all() {
+            whole.print(stream, &rest);
+        }
+    }
+    Left::of(outcome, whole)
+}
+
+fn host(run: &Run, caps: &Caps, bound: &Arc<Bound>, whole: &Arc<Mutex<Whole>>) -> Box<dyn Host> {
+    let (egress, live) = (Arc::clone(&run.inner.egress), Arc::clone(&run.live));
     Box::new(Reaching {
         caller: Caller { live: Arc::clone(&run.live), reach: run.request.reach.clone() },
         tools: Arc::clone(&run.inner.tools),
@@ -111,6 +131,8 @@ fn host(run: &Run, caps: &Caps, whole: &Arc<Mutex<Whole>>) -> Box<dyn Host> {
         most_calls: caps.tool_calls,
         calls: 0,
         begun: 0,
+        bound: Arc::clone(bound),
+        exchanges: Arc::new(Exchanges::new(egress, live, Arc::clone(bound), caps.egress_bytes)),
         server: run.inner.server.clone(),
         underway: Arc::clone(&run.underway),
         clocks: Isolated::default(),
@@ -158,7 +180,20 @@ fn halted(halt: &Halt) -> Failure {
     Failure::new(kind, halt.to_string())
 }
 
-fn program(run: &Run) -> Result<Program, store::Error> {
+/// The secrets of an execution, as the policy has them now.
+fn bound(run: &Run) -> Result<Bound, Failure> {
+    let (inner, live, request) = (&run.inner, &run.live, &run.request);
+    let granted = inner.gate.bind(Asker::program(live), &request.secrets);
+    let granted = granted.map_err(|denied| Failure::new("PolicyDenied", denied.text()))?;
+    let scope = match &request.session {
+        Some(session) => Scope::Session { grant: live.grant(), id: &session.id },
+        None => Scope::Execution(live.id()),
+    };
+    let bound = inner.secrets.bind(granted, inner.gate.policy(live.grant()).as_ref(), scope);
+    bound.map_err(|error| Failure::new("SecretError", error.to_string()))
+}
+
+fn program(run: &Run, bound: &Bound) -> Result<Program, store::Error> {
     let (inner, live, request) = (&run.inner, &run.live, &run.request);
     let files = request.files.iter().map(|wanted| {
         let file = inner.shelf.lent(live.grant(), live.id().uuid(), &wanted.hash)?;
@@ -168,6 +203,7 @@ fn program(run: &Run) -> Result<Program, store::Error> {
         files: files.collect::<Result<_, store::Error>>()?,
         source: request.script.clone(),
         inputs: request.inputs.clone(),
+        globals: bound.globals(),
         outputs: request.outputs.keys().cloned().collect(),
         seed: request.seed,
         ..Program::default()

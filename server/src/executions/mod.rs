@@ -60,7 +60,9 @@ use self::sleepers::Sleepers;
 use self::time::Time;
 use self::turns::Turns;
 use self::underway::{Room, Underway};
+use crate::egress::Egress;
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::secrets::Secrets;
 use crate::sessions::{Line, Sessions};
 use crate::shelf::{self, Shelf};
 use crate::store;
@@ -123,7 +125,9 @@ pub(crate) struct Parts {
     pub(crate) spill: Spill,
     pub(crate) keep: Keep,
     pub(crate) tools: Arc<dyn Tools>,
+    pub(crate) egress: Arc<Egress>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) sessions: Sessions,
     pub(crate) shelf: Shelf,
 }
@@ -133,9 +137,11 @@ struct Inner {
     spill: Spill,
     keep: Keep,
     tools: Arc<dyn Tools>,
+    egress: Arc<Egress>,
     gate: Arc<Gate>,
     sessions: Sessions,
     shelf: Shelf,
+    secrets: Arc<Secrets>,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
@@ -196,7 +202,7 @@ impl From<shelf::Error> for Refused {
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
     pub(crate) fn start(parts: Parts, settings: Settings) -> Result<Self, Error> {
-        let Parts { sandbox, spill, keep, tools, gate, sessions, shelf } = parts;
+        let Parts { sandbox, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let sleepers = Sleepers::new(settings.sleeping);
         // As many as may be under way besides: those, too, are bounded by what they take of memory.
@@ -212,8 +218,10 @@ impl Executor {
             journals: Journals::start(keep.clone()),
             keep,
             tools,
+            egress,
             gate,
             sessions,
+            secrets,
             places: Arc::default(),
             settings,
             guests,

@@ -7,6 +7,7 @@ use super::outputs;
 use super::request::Request;
 use super::seen::Progress;
 use super::state::State;
+use crate::secrets::Scrubber;
 use crate::sessions::Name;
 use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
 use indexmap::IndexMap;
@@ -98,6 +99,8 @@ pub(crate) struct Given {
     pub(crate) tool_calls: Vec<ToolCall>,
     /// All calls, of which `tool_calls` lists the first.
     pub(crate) calls: u64,
+    /// Bytes sent and received over HTTP.
+    pub(crate) egress_bytes: u64,
     pub(crate) usage: Numbers,
     /// Whether something of the output was cut.
     pub(crate) truncated: bool,
@@ -202,6 +205,15 @@ impl Given {
             error,
             ..Self::default()
         }
+    }
+
+    /// Takes the values of secrets out of what the program gave at its end. Its output comes by `Live`.
+    pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        self.result.iter_mut().chain(self.outputs.values_mut()).for_each(|json| scrubber.json(json));
+        if let Some(Failure { kind, message, traceback, .. }) = &mut self.error {
+            [kind, message, traceback].into_iter().for_each(|text| scrubber.text(text));
+        }
+        self.warnings.iter_mut().chain(&mut self.reprs).for_each(|text| scrubber.text(text));
     }
 
     /// Of an execution that gave nothing but an error.

@@ -2,14 +2,17 @@ use super::*;
 use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::config::Config;
+use crate::egress::Egress;
 use crate::executions::journals::Pages;
 use crate::executions::sleepers::Bed;
 use crate::executions::{Answer, Answering, Caller, Id, Keep, Parts, Request, Tools};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::Grants;
+use crate::secrets::Secrets;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
 use crate::store::{Files, Sled, Store};
+use crate::upstream::Sealed;
 use exuvia_runtime::{Cache, Sandbox, Silent, Spill, Witness};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -49,7 +52,10 @@ fn start(folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Executor {
     let sessions = Sessions::open(Arc::clone(&store), folder.join("sessions"), config.session_settings()).unwrap();
     let shelf = Shelf::open(store, folder.join("shelf"), config.shelf_settings()).unwrap();
     let (tools, gate) = (Arc::new(NoTools), Arc::new(gate));
-    Executor::start(Parts { sandbox, spill, keep, tools, gate, sessions, shelf }, config.settings()).unwrap()
+    let egress = Arc::new(Egress::new(Arc::clone(&gate), config.egress_settings()).unwrap());
+    let secrets = Arc::new(Secrets::open(folder, Arc::new(Sealed::open(folder).unwrap())).unwrap());
+    let parts = Parts { sandbox, spill, keep, tools, egress, gate, secrets, sessions, shelf };
+    Executor::start(parts, config.settings()).unwrap()
 }
 
 fn record(image: &str) -> (Record, Request) {

@@ -133,7 +133,7 @@ impl Status {
             approvals: Vec::new(),
             artifacts: artifacts::View::all(id, given),
             more: artifacts::View::whole(id, given),
-            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: 0 },
+            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: given.egress_bytes },
             truncated: given.truncated,
         }
     }
