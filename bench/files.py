@@ -118,6 +118,7 @@ def main():
         given = measure("60 MB printed", lambda: server.run(PRINT))
         assert given["more"]["stdout"]["size"] == 60 * MEGABYTE
         server.process.terminate()
+        server.process.wait()
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
         print("| what | memory of the host, above the moment before | time |\n| --- | --- | --- |")
         for what, rose, took in rows:
