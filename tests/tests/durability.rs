@@ -149,7 +149,8 @@ fn a_journal_has_a_bound_of_entries_too() {
 /// Records of the store.
 fn records(counts: &mut Counts) -> u64 {
     assert_eq!(counts.server.stop(), Some(0));
-    let doctor = Command::new(binary()).args(["doctor", "--store", "--data"]).arg(&counts.server.data).output().unwrap();
+    let doctor =
+        Command::new(binary()).args(["doctor", "--store", "--data"]).arg(&counts.server.data).output().unwrap();
     counts.start_again();
     let text = String::from_utf8(doctor.stdout).unwrap();
     let line = text.lines().find(|line| line.ends_with(" sound")).unwrap();
@@ -192,7 +193,8 @@ fn deaths_of_the_server_between_which_a_job_gets_on_are_not_added_up() {
 #[test]
 fn how_far_a_program_is_is_told_after_a_restart_too() {
     let mut counts = Counts::start("sleeping = 0\n");
-    let uuid = counts.server.submit("import time\nexuvia_progress(0.5, 'half')\nprint('begun', flush=True)\ntime.sleep(600)");
+    let uuid =
+        counts.server.submit("import time\nexuvia_progress(0.5, 'half')\nprint('begun', flush=True)\ntime.sleep(600)");
     printed(&counts, &uuid, "begun\n");
     std::thread::sleep(std::time::Duration::from_millis(100));
     counts.restart();

@@ -130,7 +130,8 @@ fn killed_at_any_moment_every_job_ends_as_it_would_have_and_no_call_is_made_twic
     let seed = variable("EXUVIA_KILLS_SEED", seed);
     println!("EXUVIA_KILLS_SEED={seed}");
     let mut random = Random(seed | 1);
-    let config = |kill: usize| format!("recoveries = 1000000\nrecovery_pause = \"1ms\"\n{}", SUSPENDS[kill % SUSPENDS.len()]);
+    let config =
+        |kill: usize| format!("recoveries = 1000000\nrecovery_pause = \"1ms\"\n{}", SUSPENDS[kill % SUSPENDS.len()]);
     let mut counts = Counts::start(&config(0));
     // As they end undisturbed.
     let jobs: Vec<_> = (0..JOBS.len()).map(|number| submit(&counts, number)).collect();

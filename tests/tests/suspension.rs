@@ -71,7 +71,8 @@ fn a_sleeper_leaves_memory_shows_what_it_did_and_goes_on() {
 #[test]
 fn a_sleeper_sleeps_on_over_restarts_which_are_no_crashes_of_it() {
     let mut counts = start("recoveries = 0\n");
-    let uuid = counts.server.submit("import time\nprint('begun', flush=True)\nexuvia_progress(0.5)\ntime.sleep(4)\n'woke'");
+    let uuid =
+        counts.server.submit("import time\nprint('begun', flush=True)\nexuvia_progress(0.5)\ntime.sleep(4)\n'woke'");
     suspended_after(&counts, &uuid, "begun\n");
     // What is written is on the disk within a tenth of a second.
     std::thread::sleep(Duration::from_millis(300));

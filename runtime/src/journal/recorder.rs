@@ -5,10 +5,10 @@
 //! some number may leave without waiting. A lease is closed when no call has left for a moment, so that a death later
 //! leaves nothing in doubt but the calls that were really under way.
 
+use super::Bounds;
 use super::entry::{Entry, Kept, Last, Name};
 use super::halt::Halt;
 use super::ledger::{Durable, Ledger};
-use super::Bounds;
 use super::reader::Found;
 use crate::clock::{Clock, RealClock};
 use std::future::ready;

@@ -26,8 +26,9 @@ pub(super) async fn count(inner: &Arc<Inner>, live: &Live) -> Result<(), Failure
         return Ok(());
     }
     let times = record.recoveries;
-    let why =
-        format!("the server crashed {times} times while this was running, and it is not begun again: it may be the cause");
+    let why = format!(
+        "the server crashed {times} times while this was running, and it is not begun again: it may be the cause"
+    );
     Err(Failure::new("Crashed", why))
 }
 

@@ -1,12 +1,12 @@
 //! One life of an execution: a run in an instance, from the beginning of its program to its end, or to a long wait.
 
+use super::Settings;
 use super::host::Reaching;
 use super::journals::Pen;
 use super::record::{Failure, Given};
 use super::request::Request;
 use super::rest::Rest;
 use super::run::{INTERRUPTED, Next, Run, lowered};
-use super::Settings;
 use super::session::{self, Marks, NotRun};
 use super::state::Ending;
 use super::tools::Caller;
