@@ -99,7 +99,7 @@ class Place:
         if not os.path.exists(self.counts):
             return 0
         with open(self.counts) as file:
-            return sum(line.rstrip() == text for line in file)
+            return sum(line.rstrip() == f"{text};" for line in file)
 
 
 def result(status):
