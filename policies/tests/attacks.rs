@@ -5,8 +5,8 @@
 mod support;
 
 use exuvia_policies::{
-    Approval, ApprovalError, ApprovalKey, Arguments, Call, DenialKind, Digest, EgressPermit, EgressRequest, Grant, MemoryCounters,
-    Outcome, Policy, Refusal, Scheme, SecretSource,
+    Approval, ApprovalError, ApprovalKey, Arguments, Call, DenialKind, Digest, EgressPermit, EgressRequest, Grant,
+    MemoryCounters, Outcome, Policy, Refusal, Scheme, SecretSource,
 };
 use serde_json::json;
 use support::{NOW, call, denial, policy, tool_policy};
@@ -114,10 +114,7 @@ fn a_refused_request_says_what_it_was_and_where_to_allow_it() {
          `x-sandbox.egress.allow`."
     );
     let denial = tool_policy("{}", EGRESS).decide_egress(&EgressRequest { host: "127.1", ..request }).unwrap_err();
-    assert_eq!(
-        denial.reason(),
-        "This is no host to talk to: an address is written in full, as in `192.0.2.1`."
-    );
+    assert_eq!(denial.reason(), "This is no host to talk to: an address is written in full, as in `192.0.2.1`.");
 }
 
 #[test]
