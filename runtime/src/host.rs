@@ -180,3 +180,30 @@ impl Host for Isolated {
 const IN_DOUBT: &str =
     r#"{"error":{"type":"ToolInDoubt","message":"the host died in the middle of this: it may have happened"}}"#;
 const NOTHING_GRANTED: &str = r#"{"error":{"type":"NotGranted","message":"this run was given no host functions"}}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also those that come from a guest that wants to confuse.
+    #[test]
+    fn a_message_is_json_and_then_any_bytes() {
+        let tail = |message: &[u8]| Message::read(message).map(|message| (message.get().to_owned(), message.tail)).ok();
+        let json = || r#"{"a":"\u0000"}"#.to_owned();
+        assert_eq!(tail(br#"{"a":"\u0000"}"#), Some((json(), None)));
+        assert_eq!(tail(b"{\"a\":\"\\u0000\"}\0"), Some((json(), Some(Vec::new()))));
+        assert_eq!(tail(b"{\"a\":\"\\u0000\"}\0\0{}\0"), Some((json(), Some(b"\0{}\0".to_vec()))));
+        for wrong in [&b""[..], b"\0", b"\0{}", b"{", b"{\"a\":\"\0\"}", b"{}{}"] {
+            assert_eq!(tail(wrong), None, "{wrong:?}");
+        }
+    }
+
+    /// What a journal's hash is of.
+    #[test]
+    fn the_parts_of_a_message_are_all_of_it() {
+        for message in [&b"{}"[..], b"{}\0", b"{}\0ab\0"] {
+            let read = Message::read(message).unwrap();
+            assert_eq!(read.parts().collect::<Vec<_>>().concat(), message);
+        }
+    }
+}

@@ -146,11 +146,11 @@ pub fn main() -> ExitCode {
 /// Sends the log to stderr. A server says what it does; other commands only what is wrong.
 fn log(command: &Command) {
     // rmcp logs whole messages of servers that it does not expect, and authorization codes below that. All errors of its
-    // service are answers to clients that have gone.
+    // service are answers to clients that have gone. The verifier's are what a program is told of a server's certificate.
     let usual = if matches!(command, Command::Serve(_)) {
-        "warn,rmcp=error,rmcp::service=off,exuvia=info"
+        "warn,rmcp=error,rmcp::service=off,rustls_platform_verifier=off,exuvia=info"
     } else {
-        "warn,rmcp=error,rmcp::service=off"
+        "warn,rmcp=error,rmcp::service=off,rustls_platform_verifier=off"
     };
     let filter = EnvFilter::try_from_env("EXUVIA_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
