@@ -49,7 +49,9 @@ pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
 pub use host::{Effect, Host, Isolated, Pending, Stream, Uncounted};
-pub use journal::{Durable, Halt, Journal, Journaled, Ledger, Memory, Stay, Verdict, Witness};
+pub use journal::{
+    Begun, Durable, Fact, Facts, Halt, Journal, Journaled, Ledger, Memory, Said, Stay, Verdict, Witness,
+};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
 pub use output::Kept;

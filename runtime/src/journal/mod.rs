@@ -5,9 +5,11 @@
 //!
 //! - `entry`: one fact, and its bytes; `reader`: a record from its beginning; `ledger`: where it is kept;
 //! - `recorder`: writing, and what may leave when; `replay`: answering from the record;
-//! - `told`: an effect that the record has begun; `halt`: why a run cannot go on.
+//! - `told`: an effect that the record has begun; `halt`: why a run cannot go on;
+//! - `facts`: a record for those who only read it.
 
 mod entry;
+mod facts;
 mod halt;
 mod ledger;
 mod reader;
@@ -15,6 +17,7 @@ mod recorder;
 mod replay;
 mod told;
 
+pub use facts::{Begun, Fact, Facts, Said};
 pub use halt::Halt;
 pub use ledger::{Durable, Ledger, Memory};
 pub use recorder::{Stay, Witness};
