@@ -126,4 +126,5 @@ def main():
         place.kill()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -220,25 +220,58 @@ impl Server {
     }
 }
 
+impl Server {
+    /// What the server answers at `path`, of at most `most` bytes.
+    pub(super) fn bytes(&self, path: &str, most: usize) -> Result<Vec<u8>, Failure> {
+        let runtime = runtime()?;
+        let url = self.url.trim_end_matches('/');
+        runtime.block_on(async {
+            let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
+            let request = client.get(format!("{url}{path}"));
+            let request = if let Some(key) = &self.key { request.header("x-api-key", key) } else { request };
+            let mut answer = request.send().await.map_err(|error| unreachable(url, &error))?;
+            if !answer.status().is_success() {
+                return Err(refused(url, answer).await);
+            }
+            let mut bytes = Vec::new();
+            while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(url, &error))? {
+                if bytes.len() + chunk.len() > most {
+                    return Err(Failure::Usage(format!("the answer of `{url}{path}` has more than {most} bytes")));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(bytes)
+        })
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|source| Failure::System { doing: "start the runtime", source })
+}
+
+/// What is wrong, from an answer that says so.
+async fn refused(url: &str, answer: reqwest::Response) -> Failure {
+    let is_ours = answer.status().is_server_error();
+    match answer.json::<Value>().await {
+        Ok(body) if is_ours => Failure::Server(text(&body, "error").to_owned()),
+        Ok(body) => Failure::Usage(text(&body, "error").to_owned()),
+        Err(error) => unreachable(url, &error),
+    }
+}
+
 /// Asks the server at `url`, and gives its answer or what it says is wrong.
 pub(super) fn ask(
     url: &str,
     request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Result<Value, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::System { doing: "start the runtime", source })?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
         let answer = request(&client).send().await.map_err(|error| unreachable(url, &error))?;
-        let status = answer.status();
-        let body: Value = answer.json().await.map_err(|error| unreachable(url, &error))?;
-        if status.is_success() {
-            return Ok(body);
+        if !answer.status().is_success() {
+            return Err(refused(url, answer).await);
         }
-        let why = text(&body, "error").to_owned();
-        Err(if status.is_server_error() { Failure::Server(why) } else { Failure::Usage(why) })
+        answer.json().await.map_err(|error| unreachable(url, &error))
     })
 }
 

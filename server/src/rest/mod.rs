@@ -7,6 +7,7 @@ mod executions;
 mod health;
 mod oauth;
 mod sessions;
+mod timeline;
 mod tools;
 
 use crate::app::App;
@@ -33,6 +34,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/executions", post(executions::submit).get(executions::list))
         .route("/v1/executions/{uuid}", get(executions::status).delete(executions::cancel))
         .route("/v1/executions/{uuid}/events", get(events::events))
+        .route("/v1/executions/{uuid}/timeline", get(timeline::timeline))
+        .route("/v1/executions/{uuid}/journal", get(timeline::journal))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{id}", delete(sessions::remove))
 }

@@ -41,12 +41,14 @@ pub(crate) enum Table {
     Keys = 8,
     /// Execution id and number → a part of its journal.
     Journals = 20,
+    /// Execution id → the bytes of its journal; nothing once that was removed before its execution.
+    JournalSizes = 21,
     /// Grant and session id → where its state is.
     Sessions = 30,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -57,6 +59,7 @@ impl Table {
         Self::Approvals,
         Self::Keys,
         Self::Journals,
+        Self::JournalSizes,
         Self::Sessions,
     ];
 }

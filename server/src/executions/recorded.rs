@@ -1,0 +1,207 @@
+//! All that a replay of an execution needs, and what it is held against.
+
+use super::id::Id;
+use super::keep::Keep;
+use super::record::{Bounds, Given, Record};
+use super::request::Request;
+use super::state::State;
+use super::timeline::Decision;
+use exuvia_runtime::{Durable, Ledger, Outcome, Program};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// An execution with a journal, but for the journal itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    record: Record,
+    request: Request,
+    /// What it gave, once it has ended.
+    given: Option<Given>,
+    /// Times at which a person was asked about a call, and its tool.
+    pub(crate) asked: Vec<(u64, String)>,
+    /// Tools that it called, or asked for.
+    pub(crate) tools: Vec<String>,
+    /// Input schemas of tools that it may have called, as they are now.
+    pub(crate) schemas: Map<String, Value>,
+}
+
+/// How a replay compares with what is kept of the execution.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Same,
+    /// It has not ended, or was ended from outside: up to there, it is the same.
+    SameSoFar,
+    Differs(Vec<Difference>),
+}
+
+/// One thing that is not what was recorded.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) what: String,
+    pub(crate) recorded: String,
+    pub(crate) replayed: String,
+}
+
+impl Recorded {
+    pub(super) fn new(
+        record: Record,
+        request: Request,
+        given: Option<Given>,
+        decisions: &[Decision],
+        tools: Vec<String>,
+    ) -> Self {
+        let asked = decisions.iter().filter(|decision| decision.decision == "approval");
+        let asked = asked.map(|decision| (decision.at, decision.tool.clone())).collect();
+        Self { record, request, given, asked, tools, schemas: Map::new() }
+    }
+
+    pub(crate) fn program(&self) -> Program {
+        Program {
+            source: self.request.script.clone(),
+            inputs: self.request.inputs.clone(),
+            outputs: self.request.outputs.keys().cloned().collect(),
+            seed: self.request.seed,
+            ..Program::default()
+        }
+    }
+
+    pub(crate) fn grant(&self) -> &str {
+        &self.record.grant
+    }
+
+    /// The digest of the image that it ran in.
+    pub(crate) fn image(&self) -> &str {
+        self.record.image.as_deref().unwrap_or_default()
+    }
+
+    /// When it began, in milliseconds since 1970.
+    pub(crate) fn started(&self) -> u64 {
+        self.record.started.unwrap_or(self.record.submitted)
+    }
+
+    pub(crate) fn bounds(&self) -> Option<Bounds> {
+        self.record.bounds
+    }
+
+    /// Milliseconds that it computed; none when it has not ended.
+    pub(crate) fn cpu_ms(&self) -> Option<f64> {
+        self.given.as_ref().map(|given| given.usage.cpu_ms)
+    }
+
+    /// Holds what a replay gave and printed against what was recorded.
+    pub(crate) fn compare(&self, outcome: Outcome, stdout: &str, stderr: &str) -> Verdict {
+        let Some(given) = &self.given else { return Verdict::SameSoFar };
+        let ended_itself = self.ended_itself(given);
+        let replayed = Given::from_outcome(outcome, &self.request);
+        let mut differing = Vec::new();
+        let mut differs = |what: &str, recorded: &str, replayed: &str| {
+            let [recorded, replayed] = [recorded, replayed].map(str::to_owned);
+            differing.push(Difference { what: what.to_owned(), recorded, replayed });
+        };
+        for (what, recorded, printed) in [("stdout", &given.stdout, stdout), ("stderr", &given.stderr, stderr)] {
+            let is_same = if ended_itself { recorded == printed } else { goes_on(recorded, printed, given.truncated) };
+            if !is_same {
+                differs(what, recorded, printed);
+            }
+        }
+        if ended_itself {
+            let text = |value: Option<&Box<serde_json::value::RawValue>>| {
+                value.map_or_else(|| "nothing".to_owned(), |value| value.get().to_owned())
+            };
+            let (before, now) = (text(given.result.as_ref()), text(replayed.result.as_ref()));
+            if before != now {
+                differs("the result", &before, &now);
+            }
+            for name in given.outputs.keys().chain(replayed.outputs.keys().filter(|name| !given.outputs.contains_key(*name))) {
+                let (before, now) = (text(given.outputs.get(name)), text(replayed.outputs.get(name)));
+                if before != now {
+                    differs(&format!("`{name}`"), &before, &now);
+                }
+            }
+            let (before, now) = (error(given), error(&replayed));
+            if before != now {
+                differs("the error", &before, &now);
+            }
+        }
+        match (differing.is_empty(), ended_itself) {
+            (false, _) => Verdict::Differs(differing),
+            (true, true) => Verdict::Same,
+            (true, false) => Verdict::SameSoFar,
+        }
+    }
+
+    /// Whether the program came to an end of its own, which a replay comes to as well.
+    fn ended_itself(&self, given: &Given) -> bool {
+        match (self.record.state, &given.error) {
+            (State::Completed, _) | (State::Failed, None) => true,
+            (State::Failed, Some(failure)) => {
+                !failure.traceback.is_empty()
+                    || matches!(failure.kind.as_str(), "MissingOutput" | "MemoryLimit" | "StackLimit")
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether one text is the beginning of the other, as far as both were kept.
+fn goes_on(recorded: &str, printed: &str, is_cut: bool) -> bool {
+    if is_cut {
+        // The marker stands in another place when less or more was printed.
+        let head = |text: &str| text.split("[... ").next().unwrap_or_default().trim_end_matches('\n').to_owned();
+        let (recorded, printed) = (head(recorded), head(printed));
+        return recorded.starts_with(&printed) || printed.starts_with(&recorded);
+    }
+    recorded.starts_with(printed) || printed.starts_with(recorded)
+}
+
+fn error(given: &Given) -> String {
+    match &given.error {
+        None => "nothing".to_owned(),
+        Some(failure) if failure.traceback.is_empty() => format!("{}: {}", failure.kind, failure.message),
+        Some(failure) => failure.traceback.clone(),
+    }
+}
+
+/// The journal of an execution as the store has it, for those who only read it.
+pub(crate) struct Reading {
+    keep: Keep,
+    id: Id,
+}
+
+impl Reading {
+    pub(super) fn of(keep: Keep, id: Id) -> Self {
+        Self { keep, id }
+    }
+}
+
+impl Ledger for Reading {
+    fn append(&self, _bytes: &[u8]) {}
+
+    fn keep(&self, _name: [u8; 32], _answer: Vec<u8>) {}
+
+    fn durable(&self) -> Durable {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn part(&self, number: u64) -> Result<Option<Vec<u8>>, String> {
+        self.keep.journal_part(self.id, number).map_err(|error| error.to_string())
+    }
+
+    fn large(&self, name: &[u8; 32]) -> Result<Vec<u8>, String> {
+        self.keep.journal_large(self.id, name).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stopped_is_the_same_as_far_as_both_go() {
+        assert!(goes_on("a\nb", "a\nb\nc", false) && goes_on("a\nb\nc", "a", false));
+        assert!(!goes_on("a\nb", "a\nc", false));
+        let cut = "head\n[... 7 bytes cut ...]\ntail";
+        assert!(goes_on(cut, "head\n[... 9 bytes cut ...]\nother", true));
+        assert!(!goes_on(cut, "hand\n[... 9 bytes cut ...]\nother", true));
+    }
+}
