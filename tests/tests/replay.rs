@@ -187,7 +187,10 @@ fn until_stops_before_an_effect_and_says_where_the_program_stands() {
 #[test]
 fn another_policy_says_what_it_would_have_decided() {
     let counts = Counts::start("");
-    let (uuid, _) = ended(&counts, "for n in range(3):\n    mcp_Counts_put(key=f'p/{n}')\nmcp_Counts_look('secret/1')\nmcp_Counts_look('open/1')");
+    let (uuid, _) = ended(
+        &counts,
+        "for n in range(3):\n    mcp_Counts_put(key=f'p/{n}')\nmcp_Counts_look('secret/1')\nmcp_Counts_look('open/1')",
+    );
     let policy = file(
         &counts,
         "other.json",
@@ -280,7 +283,10 @@ fn what_a_death_interrupted_is_shown_and_replayed() {
     assert_eq!(after[0], "#1 mcp_Counts_put(key, ms)");
     assert_eq!(after[1], "   allowed: mcp_Counts_put by (default allow)");
     assert_eq!(after[2], "goes on in another process: the one before was killed or stopped");
-    assert!(after[3].starts_with("#1 answered after _ ms: ") && after[3].contains("ToolInDoubt: the server died"), "{after:?}");
+    assert!(
+        after[3].starts_with("#1 answered after _ ms: ") && after[3].contains("ToolInDoubt: the server died"),
+        "{after:?}"
+    );
     assert_eq!(after[4], "#2 sleeps 0.01 s");
     let ran = ask(&counts, &["replay", &uuid]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), "exuvia: the same as recorded\n"));
@@ -331,7 +337,10 @@ fn an_execution_is_its_grants_alone_and_what_has_no_journal_says_so() {
         )
     );
     for (uuid, why) in [
-        ("0198a7a0-0000-7000-8000-000000000000", "there is no execution `0198a7a0-0000-7000-8000-000000000000`, or it is not yours"),
+        (
+            "0198a7a0-0000-7000-8000-000000000000",
+            "there is no execution `0198a7a0-0000-7000-8000-000000000000`, or it is not yours",
+        ),
         ("x/../y", "`x/../y` is not the UUID of an execution"),
     ] {
         for command in ["show", "replay"] {
@@ -344,7 +353,12 @@ fn an_execution_is_its_grants_alone_and_what_has_no_journal_says_so() {
     let policy = shown(&counts.folder.path().join("policy.json")).to_owned();
     let key = |label: &str| {
         let made = exuvia(None, &["grants", "create", label, "--policy", &policy, "--data", &data]);
-        made.stdout.lines().map(str::trim).find(|line| line.starts_with("exv_")).unwrap_or_else(|| panic!("{made:?}")).to_owned()
+        made.stdout
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("exv_"))
+            .unwrap_or_else(|| panic!("{made:?}"))
+            .to_owned()
     };
     let (alice, bob) = (key("alice"), key("bob"));
     // The job is of `local`, who has no key.
@@ -435,7 +449,10 @@ fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn a_record_that_is_another_or_damaged_is_said_to_be() {
     let counts = Counts::start("");
-    let (uuid, _) = ended(&counts, "import time\nprint('one')\ntime.sleep(0.01)\nmcp_Counts_put(key='x/1')\nlen(mcp_Counts_look(key='y' * 70_000))");
+    let (uuid, _) = ended(
+        &counts,
+        "import time\nprint('one')\ntime.sleep(0.01)\nmcp_Counts_put(key='x/1')\nlen(mcp_Counts_look(key='y' * 70_000))",
+    );
     let bytes = journal(&counts.server, &uuid);
     let replay = |bytes: Vec<u8>, more: &[&str]| {
         let url = serve(bytes);

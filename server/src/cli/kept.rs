@@ -106,7 +106,8 @@ fn open(folder: &Path) -> Result<(Keep, Data), Failure> {
 }
 
 fn id(text: &str) -> Result<Id, Failure> {
-    text.parse().map_err(|_| Failure::Usage(format!("`{}` is not the UUID of an execution", super::shown::visible(text))))
+    text.parse()
+        .map_err(|_| Failure::Usage(format!("`{}` is not the UUID of an execution", super::shown::visible(text))))
 }
 
 fn unknown(id: Id, folder: &Path) -> Failure {

@@ -78,7 +78,8 @@ impl Pages {
 impl Journals {
     /// Starts the task that writes. It ends with what is given here.
     pub(super) fn start(keep: Keep) -> Arc<Self> {
-        let (listed, some, urgent, writing) = (Mutex::default(), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
+        let (listed, some, urgent, writing) =
+            (Mutex::default(), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
         let journals = Arc::new(Self { keep, listed, some, urgent, writing });
         tokio::spawn(write(Arc::downgrade(&journals)));
         journals

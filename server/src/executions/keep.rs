@@ -176,9 +176,7 @@ impl Keep {
         self.files.remove(record.id.uuid())?;
         self.remove_journal(record.id)?;
         let mut batch = Batch::default();
-        for table in
-            [Table::Executions, Table::Requests, Table::Results, Table::Unfinished, Table::JournalSizes]
-        {
+        for table in [Table::Executions, Table::Requests, Table::Results, Table::Unfinished, Table::JournalSizes] {
             batch.remove(table, record.id.as_bytes());
         }
         batch.remove(Table::ByGrant, grant_key(&record.grant, Some(record.id)));

@@ -112,7 +112,9 @@ impl Recorded {
             if before != now {
                 differs("the result", &before, &now);
             }
-            for name in given.outputs.keys().chain(replayed.outputs.keys().filter(|name| !given.outputs.contains_key(*name))) {
+            for name in
+                given.outputs.keys().chain(replayed.outputs.keys().filter(|name| !given.outputs.contains_key(*name)))
+            {
                 let (before, now) = (text(given.outputs.get(name)), text(replayed.outputs.get(name)));
                 if before != now {
                     differs(&format!("`{name}`"), &before, &now);

@@ -1,9 +1,9 @@
 //! The hosts of a replay. None of them can do anything to the world.
 
+use super::super::print;
 use super::known::Known;
 use super::seen::{Seen, Why};
 use super::words::asks;
-use super::super::print;
 use exuvia_runtime::{Clock, Effect, Host, Pending, Stream};
 use serde::Deserialize;
 use std::future::{pending, ready};

@@ -1,10 +1,10 @@
 //! Decides the calls of a record by another policy, and says where that differs. Nothing comes of it: the program goes on as
 //! it is recorded.
 
-use super::known::Known;
-use super::words::Call;
 use super::super::print;
 use super::super::shown::visible;
+use super::known::Known;
+use super::words::Call;
 use crate::upstream::Tool;
 use exuvia_policies::{
     Arguments, Call as Asked, DenialKind, Grant, MemoryCounters, Outcome, Permit, Policy, Refusal, Timestamp,
@@ -100,7 +100,9 @@ impl Judge {
         let Call { name, positional, args, .. } = call;
         let Some(schema) = self.schemas.get(&name) else {
             if !positional.is_empty() {
-                return Err("some of its arguments have no name, and no server has the tool that knows their names".into());
+                return Err(
+                    "some of its arguments have no name, and no server has the tool that knows their names".into()
+                );
             }
             return Arguments::new(Value::Object(args)).map_err(|error| error.to_string());
         };

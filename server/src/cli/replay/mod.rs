@@ -67,9 +67,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     check(&kept, &all, arguments)?;
     let cancel = CancellationToken::new();
     let recorded = &kept.recorded;
-    let judge = policy.map(|policy| {
-        Judge::new(policy, recorded.grant(), recorded.schemas.clone(), recorded.asked.clone())
-    });
+    let judge =
+        policy.map(|policy| Judge::new(policy, recorded.grant(), recorded.schemas.clone(), recorded.asked.clone()));
     let limits = limits(&kept, arguments);
     let seen = Seen::new(limits.output, judge, cancel.clone());
     let program = program(&kept, script);
@@ -135,7 +134,8 @@ fn host(
     } else {
         // What a replay writes where the record ends is forgotten with it.
         let journal = Journal::open(Arc::new(kept.journal.clone()), u64::MAX, cancel.clone());
-        let journal = journal.map_err(|why| Failure::Server(format!("the journal cannot be read: {}", visible(&why))))?;
+        let journal =
+            journal.map_err(|why| Failure::Server(format!("the journal cannot be read: {}", visible(&why))))?;
         let verdict = journal.verdict();
         let journaled = journal.before(Box::new(Nothing { seen: seen.clone() }));
         (Box::new(journaled), Arc::new(all.effects), Some(verdict))
@@ -145,12 +145,7 @@ fn host(
     Ok((Box::new(Watching { seen, inner, known, begun: 0, ends, until, trace }), verdict))
 }
 
-fn ran(
-    program: &Program,
-    limits: &Limits,
-    host: Box<dyn Host>,
-    cancel: CancellationToken,
-) -> Result<Outcome, Failure> {
+fn ran(program: &Program, limits: &Limits, host: Box<dyn Host>, cancel: CancellationToken) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -3,9 +3,9 @@
 use super::super::kept::Kept;
 use super::super::shown::visible;
 use super::super::{Status, print, report};
+use super::Arguments;
 use super::seen::{Seen, Stopped, Why};
 use super::words::lines;
-use super::Arguments;
 use crate::executions::{Difference, Verdict};
 use exuvia_runtime::{Halt, Limit, Outcome};
 use std::time::Duration;

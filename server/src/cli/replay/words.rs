@@ -79,7 +79,8 @@ impl Printer {
             return write(stream, bytes);
         }
         rest.extend_from_slice(bytes);
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n').or((rest.len() > LONGEST_LINE).then_some(LONGEST_LINE))
+        while let Some(end) =
+            rest.iter().position(|byte| *byte == b'\n').or((rest.len() > LONGEST_LINE).then_some(LONGEST_LINE))
         {
             let line: Vec<u8> = rest.drain(..=end).collect();
             let line = String::from_utf8_lossy(line.get(..end).unwrap_or_default()).into_owned();

@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_call_is_read_whole_or_as_far_as_it_is_there() {
-        let text = br#"{"name": "mcp_T_put", "positional": [[1, 2], 3], "args": {"key": "a", "ms": {"x": 1}}, "op": "call"}"#;
+        let text =
+            br#"{"name": "mcp_T_put", "positional": [[1, 2], 3], "args": {"key": "a", "ms": {"x": 1}}, "op": "call"}"#;
         let head = Head::of(text);
         assert_eq!((head.tool(), head.positional, head.is_cut), (Some("mcp_T_put"), 2, false));
         assert_eq!(head.names, ["key", "ms"]);

@@ -133,7 +133,13 @@ impl Keep {
         Ok(Some((record, self.given(id)?.unwrap_or_default())))
     }
 
-    pub(crate) fn timeline(&self, record: Record, given: &Given, audit: &Path, values: bool) -> Result<Timeline, Error> {
+    pub(crate) fn timeline(
+        &self,
+        record: Record,
+        given: &Given,
+        audit: &Path,
+        values: bool,
+    ) -> Result<Timeline, Error> {
         let decisions = audit::of_execution(audit, record.id, record.submitted).map_err(Error::Io)?;
         let mut story = Story::of(&record, values);
         story.decided(decisions);

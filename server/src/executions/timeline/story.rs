@@ -130,10 +130,11 @@ impl Story {
     }
 
     pub(super) fn decided(&mut self, decisions: Vec<Decision>) {
-        let decided = decisions.into_iter().map(|Decision { at, tool, decision, rule, message, approval, by, .. }| Event {
-            ms: Some(at.saturating_sub(self.submitted)),
-            what: What::Decided { tool, decision, rule, message: short(&message), approval, by },
-        });
+        let decided =
+            decisions.into_iter().map(|Decision { at, tool, decision, rule, message, approval, by, .. }| Event {
+                ms: Some(at.saturating_sub(self.submitted)),
+                what: What::Decided { tool, decision, rule, message: short(&message), approval, by },
+            });
         self.decisions = decided.collect();
     }
 
