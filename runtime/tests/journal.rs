@@ -278,7 +278,7 @@ impl Host for Leaking {
     }
 }
 
-/// Seen to fail (the second run ends as the first did) with `is_same` always true: then nothing notices.
+/// Seen to fail (nothing halts the second run) with `is_same` true of any two requests.
 #[test]
 fn a_host_function_that_is_not_deterministic_is_caught_by_the_record() {
     let place = Place::new();

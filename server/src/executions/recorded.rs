@@ -8,7 +8,11 @@ use super::state::State;
 use super::timeline::Decision;
 use exuvia_runtime::{Durable, Ledger, Outcome, Program};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+/// What stands in a comparison for a value that is not there.
+const NOTHING: &str = "nothing";
 
 /// An execution with a journal, but for the journal itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,45 +92,23 @@ impl Recorded {
         self.given.as_ref().map(|given| given.usage.cpu_ms)
     }
 
-    /// Holds what a replay gave and printed against what was recorded.
-    pub(crate) fn compare(&self, outcome: Outcome, stdout: &str, stderr: &str) -> Verdict {
+    /// Holds what a replay gave and printed against what was recorded. One that was cut short, by its own limits, is compared
+    /// as far as it went.
+    pub(crate) fn compare(&self, outcome: Outcome, printed: [&str; 2], is_cut_short: bool) -> Verdict {
         let Some(given) = &self.given else { return Verdict::SameSoFar };
-        let ended_itself = self.ended_itself(given);
-        let replayed = Given::from_outcome(outcome, &self.request);
-        let mut differing = Vec::new();
-        let mut differs = |what: &str, recorded: &str, replayed: &str| {
-            let [recorded, replayed] = [recorded, replayed].map(str::to_owned);
-            differing.push(Difference { what: what.to_owned(), recorded, replayed });
-        };
-        for (what, recorded, printed) in [("stdout", &given.stdout, stdout), ("stderr", &given.stderr, stderr)] {
-            let is_same = if ended_itself { recorded == printed } else { goes_on(recorded, printed, given.truncated) };
-            if !is_same {
-                differs(what, recorded, printed);
+        let ended_itself = self.ended_itself(given) && !is_cut_short;
+        let mut differing = Differences::default();
+        let recorded = [("stdout", &given.stdout), ("stderr", &given.stderr)];
+        for ((what, recorded), printed) in recorded.into_iter().zip(printed) {
+            if ended_itself || !goes_on(recorded, printed, given.truncated) {
+                differing.compare(what, recorded, printed);
             }
         }
         if ended_itself {
-            let text = |value: Option<&Box<serde_json::value::RawValue>>| {
-                value.map_or_else(|| "nothing".to_owned(), |value| value.get().to_owned())
-            };
-            let (before, now) = (text(given.result.as_ref()), text(replayed.result.as_ref()));
-            if before != now {
-                differs("the result", &before, &now);
-            }
-            for name in
-                given.outputs.keys().chain(replayed.outputs.keys().filter(|name| !given.outputs.contains_key(*name)))
-            {
-                let (before, now) = (text(given.outputs.get(name)), text(replayed.outputs.get(name)));
-                if before != now {
-                    differs(&format!("`{name}`"), &before, &now);
-                }
-            }
-            let (before, now) = (error(given), error(&replayed));
-            if before != now {
-                differs("the error", &before, &now);
-            }
+            differing.values(given, &Given::from_outcome(outcome, &self.request));
         }
-        match (differing.is_empty(), ended_itself) {
-            (false, _) => Verdict::Differs(differing),
+        match (differing.0.is_empty(), ended_itself) {
+            (false, _) => Verdict::Differs(differing.0),
             (true, true) => Verdict::Same,
             (true, false) => Verdict::SameSoFar,
         }
@@ -145,6 +127,31 @@ impl Recorded {
     }
 }
 
+#[derive(Default)]
+struct Differences(Vec<Difference>);
+
+impl Differences {
+    fn compare(&mut self, what: &str, recorded: &str, replayed: &str) {
+        if recorded != replayed {
+            let [what, recorded, replayed] = [what, recorded, replayed].map(str::to_owned);
+            self.0.push(Difference { what, recorded, replayed });
+        }
+    }
+
+    /// What a program gave but for what it printed.
+    fn values(&mut self, recorded: &Given, replayed: &Given) {
+        let text =
+            |value: Option<&Box<RawValue>>| value.map_or_else(|| NOTHING.to_owned(), |value| value.get().to_owned());
+        self.compare("the result", &text(recorded.result.as_ref()), &text(replayed.result.as_ref()));
+        let more = replayed.outputs.keys().filter(|name| !recorded.outputs.contains_key(*name));
+        for name in recorded.outputs.keys().chain(more) {
+            let (before, now) = (text(recorded.outputs.get(name)), text(replayed.outputs.get(name)));
+            self.compare(&format!("`{name}`"), &before, &now);
+        }
+        self.compare("the error", &error(recorded), &error(replayed));
+    }
+}
+
 /// Whether one text is the beginning of the other, as far as both were kept.
 fn goes_on(recorded: &str, printed: &str, is_cut: bool) -> bool {
     if is_cut {
@@ -158,7 +165,7 @@ fn goes_on(recorded: &str, printed: &str, is_cut: bool) -> bool {
 
 fn error(given: &Given) -> String {
     match &given.error {
-        None => "nothing".to_owned(),
+        None => NOTHING.to_owned(),
         Some(failure) if failure.traceback.is_empty() => format!("{}: {}", failure.kind, failure.message),
         Some(failure) => failure.traceback.clone(),
     }

@@ -97,7 +97,9 @@ impl Report<'_> {
             let seen = self.seen.lock();
             (seen.stdout.to_text(), seen.stderr.to_text())
         };
-        match self.kept.recorded.compare(outcome, &stdout, &stderr) {
+        let is_cut_short =
+            stopped.is_none() && matches!(outcome, Outcome::Stopped(_, Limit::Wall | Limit::Cpu | Limit::Cancelled));
+        match self.kept.recorded.compare(outcome, [&stdout, &stderr], is_cut_short) {
             Verdict::Same => print::error("exuvia: the same as recorded"),
             Verdict::SameSoFar => print::error("exuvia: the same as recorded, as far as it went"),
             Verdict::Differs(all) => {
