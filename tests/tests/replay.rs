@@ -6,12 +6,10 @@ mod support;
 
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::counts::Counts;
-use support::server::Server;
+use support::records::{journal, replaced, serve};
 use support::{Ran, binary};
 
 /// All kinds of things that a program is told: randomness, clocks, waits, answers; and files, which nobody tells it of.
@@ -57,6 +55,16 @@ fn file(counts: &Counts, name: &str, text: &str) -> PathBuf {
 
 fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// Where the large values of an execution are.
+fn files_of(counts: &Counts, uuid: &str) -> PathBuf {
+    counts.folder.path().join("data/files").join(uuid.get(34..).unwrap()).join(uuid)
+}
+
+/// How many those are.
+fn files(counts: &Counts, uuid: &str) -> usize {
+    fs::read_dir(files_of(counts, uuid)).map_or(0, Iterator::count)
 }
 
 /// The lines of `show`, without what is of the moment.
@@ -385,15 +393,11 @@ fn the_oldest_journals_go_when_they_are_too_much() {
     let large = |letter: &str| format!("key = '{letter}' * 100_000\nlen(mcp_Counts_look(key=key))");
     let (first, status) = ended(&counts, &large("a"));
     assert_eq!(status["result"], 100_000);
-    let files = |uuid: &str| {
-        let folder = counts.folder.path().join("data/files").join(&uuid[uuid.len() - 2..]).join(uuid);
-        fs::read_dir(folder).map_or(0, Iterator::count)
-    };
     let (second, _) = ended(&counts, &large("b"));
     // What this reads is written before.
     let ran = ask(&counts, &["show", &second]);
     assert!(ran.stdout.contains("journal     100"), "{}", ran.stdout);
-    assert_eq!([files(&first), files(&second)], [1, 1]);
+    assert_eq!([files(&counts, &first), files(&counts, &second)], [1, 1]);
     assert_eq!(counts.server.stop(), Some(0));
     counts.start_again();
     while !ask(&counts, &["show", &first]).stdout.contains("journal     removed to make room") {}
@@ -406,45 +410,11 @@ fn the_oldest_journals_go_when_they_are_too_much() {
              `retention.journals` in exuvia.toml says how much is kept\n"
         )
     );
-    let files = |uuid: &str| {
-        let folder = counts.folder.path().join("data/files").join(&uuid[uuid.len() - 2..]).join(uuid);
-        fs::read_dir(folder).map_or(0, Iterator::count)
-    };
-    assert_eq!([files(&first), files(&second)], [0, 1]);
+    assert_eq!([files(&counts, &first), files(&counts, &second)], [0, 1]);
     // The record itself is there, and the younger one is whole.
     assert_eq!(counts.server.wait(&first)["result"], 100_000);
     let ran = ask(&counts, &["replay", &second]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), "exuvia: the same as recorded\n"));
-}
-
-/// Answers one request with `body`, as a server with another record would.
-fn serve(body: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-        while lines.next().is_some_and(|line| !line.is_empty()) {}
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-        // Who does not read all of it has its reasons.
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
-    });
-    url
-}
-
-fn journal(server: &Server, uuid: &str) -> Vec<u8> {
-    let mut answer = ureq::get(format!("{}/v1/executions/{uuid}/journal", server.url)).call().unwrap();
-    let mut bytes = Vec::new();
-    answer.body_mut().as_reader().read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
-fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
-    assert_eq!(from.len(), to.len());
-    let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
-    let mut changed = bytes.to_vec();
-    changed[at..at + to.len()].copy_from_slice(to.as_bytes());
-    changed
 }
 
 #[test]
@@ -462,8 +432,7 @@ fn a_record_that_is_another_or_damaged_is_said_to_be() {
     assert_eq!(replay(bytes.clone(), &[]).stderr, "exuvia: the same as recorded\n");
     // Another image. Seen to fail without the comparison: it is replayed as if nothing were.
     let text = String::from_utf8_lossy(&bytes);
-    let at = text.find("\"image\":\"").unwrap() + 9;
-    let image = text[at..].split('"').next().unwrap().to_owned();
+    let image = text.split("\"image\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let other = "0".repeat(image.len());
     let ran = replay(replaced(&bytes, &image, &other), &[]);
     assert_eq!(ran.status, Some(64));
@@ -489,8 +458,8 @@ fn a_record_that_is_another_or_damaged_is_said_to_be() {
         ran.stderr
     );
     // The large answer is missing: the journal is whole up to the call that has it.
-    let name = blake3_of_large(&counts, &uuid);
-    fs::remove_file(&name).unwrap();
+    let mut files = fs::read_dir(files_of(&counts, &uuid)).unwrap();
+    fs::remove_file(files.next().unwrap().unwrap().path()).unwrap();
     let ran = ask(&counts, &["replay", &uuid]);
     assert_eq!(
         (ran.status, ran.stderr.as_str()),
@@ -517,11 +486,4 @@ fn a_record_that_is_another_or_damaged_is_said_to_be() {
         (ran.status, ran.stderr.as_str()),
         (Some(3), "exuvia: the journal of this execution is damaged after effect #0: part 0 of it makes no sense\n")
     );
-}
-
-/// The one file of an execution.
-fn blake3_of_large(counts: &Counts, uuid: &str) -> PathBuf {
-    let folder = counts.folder.path().join("data/files").join(&uuid[uuid.len() - 2..]).join(uuid);
-    let mut files = fs::read_dir(folder).unwrap();
-    files.next().unwrap().unwrap().path()
 }

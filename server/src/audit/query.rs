@@ -58,7 +58,7 @@ pub(crate) fn of_execution(folder: &Path, id: Id, since: u64) -> io::Result<Vec<
 fn decision(line: Line) -> Decision {
     let at = humantime::parse_rfc3339(&line.time).map_or(0, milliseconds);
     let Line { tool, decision, rule, message, arguments, approval, by, .. } = line;
-    Decision { at, tool, decision, rule, message, arguments, approval, by }
+    Decision { at, tool, what: decision, rule, message, arguments, approval, by }
 }
 
 fn milliseconds(time: SystemTime) -> u64 {

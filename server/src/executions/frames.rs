@@ -118,17 +118,16 @@ impl Iterator for Frames {
                         return Some(frame);
                     }
                 }
-                Stage::Large(facts, sent) => match next_large(facts, sent) {
-                    // One that cannot be read is missing, which its reader notices.
-                    Some(name) => match self.ledger.large(&name) {
-                        Ok(answer) => return Some(Frame::Large(name, answer)),
-                        Err(_) => continue,
-                    },
-                    None => {
+                Stage::Large(facts, sent) => {
+                    let Some(name) = next_large(facts, sent) else {
                         self.stage = Stage::Over;
                         return Some(Frame::End);
+                    };
+                    // One that cannot be read is missing, which its reader notices.
+                    if let Ok(answer) = self.ledger.large(&name) {
+                        return Some(Frame::Large(name, answer));
                     }
-                },
+                }
                 Stage::Over => return None,
             }
         }

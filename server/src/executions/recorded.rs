@@ -54,7 +54,7 @@ impl Recorded {
         decisions: &[Decision],
         tools: Vec<String>,
     ) -> Self {
-        let asked = decisions.iter().filter(|decision| decision.decision == "approval");
+        let asked = decisions.iter().filter(|decision| decision.what == "approval");
         let asked = asked.map(|decision| (decision.at, decision.tool.clone())).collect();
         Self { record, request, given, asked, tools, schemas: Map::new() }
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod counts;
+pub(crate) mod records;
 pub(crate) mod server;
 
 use std::path::Path;

@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 fn check(kept: &Kept, all: &All, arguments: &Arguments) -> Result<(), Failure> {
     let shown = all.shown();
     if let Some(why) = &kept.damage
-        && !arguments.until.is_some_and(|until| until <= shown as u64)
+        && arguments.until.is_none_or(|until| until > shown as u64)
     {
         let how = if shown == 0 { "" } else { "; `--until` with an effect before that replays it so far" };
         return Err(Failure::Server(format!(

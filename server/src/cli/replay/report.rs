@@ -28,27 +28,13 @@ impl Report<'_> {
         let status = match (&stopped, &outcome) {
             (None, Outcome::Stopped(_, limit)) => self.limited(limit),
             (None, _) => {
-                self.gave(&outcome);
+                gave(&outcome);
                 report::status(&outcome)
             }
             (Some(stopped), _) => self.stops(stopped),
         };
         let status = self.compared(status, stopped.as_ref(), outcome);
         self.judged(status)
-    }
-
-    /// Prints what the program did not print itself.
-    fn gave(&self, outcome: &Outcome) {
-        let output = outcome.output();
-        if let Some(result) = &output.result {
-            print::out(&visible(result.get()));
-        }
-        for (name, value) in &output.outputs {
-            print::out(&format!("{} = {}", visible(name), visible(value.get())));
-        }
-        if let Outcome::Raised(_, traceback) = outcome {
-            print::error(&lines(traceback.traceback.trim_end()));
-        }
     }
 
     fn limited(&self, limit: &Limit) -> Status {
@@ -104,7 +90,9 @@ impl Report<'_> {
             Verdict::SameSoFar => print::error("exuvia: the same as recorded, as far as it went"),
             Verdict::Differs(all) => {
                 print::error("exuvia: DIFFERS from what was recorded:");
-                all.iter().for_each(|one| print::error(&difference(one)));
+                for one in &all {
+                    print::error(&difference(one));
+                }
                 return Status::OurError;
             }
         }
@@ -123,6 +111,20 @@ impl Report<'_> {
         let Some(judge) = &seen.judge else { return status };
         print::error(&format!("exuvia: {} of {} decisions differ", judge.differing, judge.decided));
         if judge.differing > 0 && status == Status::Finished { Status::Raised } else { status }
+    }
+}
+
+/// Prints what the program did not print itself.
+fn gave(outcome: &Outcome) {
+    let output = outcome.output();
+    if let Some(result) = &output.result {
+        print::out(&visible(result.get()));
+    }
+    for (name, value) in &output.outputs {
+        print::out(&format!("{} = {}", visible(name), visible(value.get())));
+    }
+    if let Outcome::Raised(_, traceback) = outcome {
+        print::error(&lines(traceback.traceback.trim_end()));
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) struct Decision {
     /// Milliseconds since 1970.
     pub(crate) at: u64,
     pub(crate) tool: String,
-    pub(crate) decision: String,
+    /// `allow`, `deny` and the others of the audit.
+    pub(crate) what: String,
     pub(crate) rule: String,
     pub(crate) message: String,
     pub(crate) arguments: Vec<String>,

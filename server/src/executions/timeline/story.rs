@@ -131,7 +131,7 @@ impl Story {
 
     pub(super) fn decided(&mut self, decisions: Vec<Decision>) {
         let decided =
-            decisions.into_iter().map(|Decision { at, tool, decision, rule, message, approval, by, .. }| Event {
+            decisions.into_iter().map(|Decision { at, tool, what: decision, rule, message, approval, by, .. }| Event {
                 ms: Some(at.saturating_sub(self.submitted)),
                 what: What::Decided { tool, decision, rule, message: short(&message), approval, by },
             });
@@ -306,7 +306,7 @@ mod tests {
         let decision = |at| Decision {
             at,
             tool: "mcp_T_put".into(),
-            decision: "allow".into(),
+            what: "allow".into(),
             rule: "/tools/mcp_T_put".into(),
             message: String::new(),
             arguments: Vec::new(),
