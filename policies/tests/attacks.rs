@@ -113,10 +113,7 @@ fn a_refused_request_says_what_it_was_and_where_to_allow_it() {
          `x-sandbox.egress.allow`."
     );
     let denial = tool_policy("{}", EGRESS).decide_egress(&EgressRequest { host: "127.1", ..request }).unwrap_err();
-    assert_eq!(
-        denial.reason(),
-        "This is no host to talk to: an address is written in full, as in `192.0.2.1`."
-    );
+    assert_eq!(denial.reason(), "This is no host to talk to: an address is written in full, as in `192.0.2.1`.");
 }
 
 #[test]

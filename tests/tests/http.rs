@@ -99,13 +99,22 @@ url = f'{url}'
         reach.run(&script)
     };
     for (url, expected) in [
-        ("https://nowhere.test/", ["ConnectError", "ConnectionError", "MaxRetryError/NameResolutionError", "URLError/gaierror"]),
-        ("http://closed.test:1/", ["ConnectError", "ConnectionError", "MaxRetryError/NewConnectionError", "URLError/ConnectionRefusedError"]),
+        (
+            "https://nowhere.test/",
+            ["ConnectError", "ConnectionError", "MaxRetryError/NameResolutionError", "URLError/gaierror"],
+        ),
+        (
+            "http://closed.test:1/",
+            ["ConnectError", "ConnectionError", "MaxRetryError/NewConnectionError", "URLError/ConnectionRefusedError"],
+        ),
         ("https://web.test:{PLAIN_PORT}/", ["ConnectError", "SSLError", "MaxRetryError/SSLError", "URLError/SSLError"]),
         ("{WEB}/silent", ["ReadTimeout", "ReadTimeout", "MaxRetryError/ReadTimeoutError", "TimeoutError"]),
         ("{WEB}/stalls", ["ReadTimeout", "ConnectionError", "ReadTimeoutError", "TimeoutError"]),
         ("{WEB}/short", ["RemoteProtocolError", "ChunkedEncodingError", "ProtocolError", "ConnectionResetError"]),
-        ("{WEB}/hangs-up", ["RemoteProtocolError", "ConnectionError", "MaxRetryError/ProtocolError", "RemoteDisconnected"]),
+        (
+            "{WEB}/hangs-up",
+            ["RemoteProtocolError", "ConnectionError", "MaxRetryError/ProtocolError", "RemoteDisconnected"],
+        ),
         ("{WEB}/garbage", ["RemoteProtocolError", "ConnectionError", "MaxRetryError/ProtocolError", "BadStatusLine"]),
         ("http://elsewhere.test/", ["ConnectError", "ConnectionError", "Refused", "URLError/PermissionError"]),
     ] {
@@ -151,7 +160,10 @@ fn what_is_let_through_is_in_the_audit_too() {
     let audit = reach.audit();
     assert_eq!(audit.len(), 1);
     assert_eq!(audit[0]["to"], json!({ "method": "POST", "host": "web.test", "port": reach.web.port }));
-    assert_eq!((&audit[0]["decision"], &audit[0]["rule"]), (&json!("allow"), &json!("/x-sandbox/egress/allow/web.test")));
+    assert_eq!(
+        (&audit[0]["decision"], &audit[0]["rule"]),
+        (&json!("allow"), &json!("/x-sandbox/egress/allow/web.test"))
+    );
     assert!(!audit[0].to_string().contains("hunter2") && !audit[0].to_string().contains("secret"));
 }
 
@@ -222,7 +234,9 @@ fn ten_thousand_requests_in_a_loop() {
     let script = "
 with httpx.Client() as client:
     sum(client.get(f'{PLAIN}/bytes/10').status_code == 200 for _ in range(10_000))";
-    let status = reach.server.execute(&reach.script(&script.replace("    sum", "    total = sum").replace("10_000))", "10_000))\ntotal")));
+    let status = reach
+        .server
+        .execute(&reach.script(&script.replace("    sum", "    total = sum").replace("10_000))", "10_000))\ntotal")));
     assert_eq!(status["result"], 10_000, "{status}");
     assert_eq!(reach.plain.connections(), 1);
 }
@@ -301,10 +315,14 @@ fn what_is_the_hosts_is_refused_in_plain_words() {
  told(lambda: requests.get(WEB, proxies={'https': 'http://proxy.test:3128'})),
  told(lambda: httpx.Client(cert='/tmp/client.pem'))]",
     );
-    let proxies = "there are no proxies in Exuvia's guest: the host makes the connections, where its policy allows them";
+    let proxies =
+        "there are no proxies in Exuvia's guest: the host makes the connections, where its policy allows them";
     assert_eq!(got[0], 200);
     assert_eq!(got[1], format!("httpx.ProxyError: {proxies}"));
     let of_requests = got[2].as_str().unwrap();
-    assert!(of_requests.starts_with("requests.exceptions.ProxyError: ") && of_requests.contains(proxies), "{of_requests}");
+    assert!(
+        of_requests.starts_with("requests.exceptions.ProxyError: ") && of_requests.contains(proxies),
+        "{of_requests}"
+    );
     assert_eq!(got[3], "ssl.SSLError: client certificates are not supported: the host makes the TLS connections");
 }

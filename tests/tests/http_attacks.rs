@@ -30,7 +30,10 @@ fn a_name_that_leads_inside_is_refused() {
     assert_eq!(last["to"], json!({ "method": "GET", "host": "zero.test", "port": 80, "address": "0.0.0.0" }));
     assert_eq!((&last["decision"], &last["rule"]), (&json!("deny"), &json!("(private address)")));
     // 127.0.0.1 is listed, for the ports of the two web servers alone.
-    assert_eq!(reach.run("told(lambda: httpx.get('http://127.0.0.1/'))").as_str().unwrap().split(' ').nth(1), Some("[POLICY"));
+    assert_eq!(
+        reach.run("told(lambda: httpx.get('http://127.0.0.1/'))").as_str().unwrap().split(' ').nth(1),
+        Some("[POLICY")
+    );
     assert_eq!(reach.run("httpx.get(PLAIN).status_code"), 200);
 }
 
@@ -43,7 +46,9 @@ fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
         ("both.test", &["169.254.169.254 127.0.0.1"]),
     ];
     let reach = Reach::with(table, json!([{ "host": "*.test", "ports": "web" }]), json!({}), "");
-    let got = |name: &str| reach.run(&format!("told(lambda: httpx.get('http://{name}.test:{}/').status_code)", reach.plain.port));
+    let got = |name: &str| {
+        reach.run(&format!("told(lambda: httpx.get('http://{name}.test:{}/').status_code)", reach.plain.port))
+    };
     assert_eq!((got("turns"), got("turns")), (json!(200), json!(PRIVATE)));
     assert_eq!((got("returns"), got("returns")), (json!(PRIVATE), json!(200)));
     // Asked once for each connection.
@@ -75,7 +80,12 @@ fn an_address_in_disguise_is_no_host() {
 #[test]
 fn a_redirect_is_decided_again() {
     let reach = Reach::with(&[("inner.test", &["10.0.0.1"])], json!([{ "host": "inner.test" }]), json!({}), "");
-    for to in ["http://169.254.169.254/latest/meta-data", "http://evil.test/?stolen=1", "http://inner.test/", "http://localhost/"] {
+    for to in [
+        "http://169.254.169.254/latest/meta-data",
+        "http://evil.test/?stolen=1",
+        "http://inner.test/",
+        "http://localhost/",
+    ] {
         let script = format!(
             "[told(lambda: requests.get(f'{{WEB}}/redirect?{to}')), told(lambda: httpx.get(f'{{WEB}}/redirect?{to}', follow_redirects=True)),
               told(lambda: urllib.request.urlopen(f'{{WEB}}/redirect?{to}'))]"
@@ -110,9 +120,18 @@ fn a_request_means_one_thing() {
     let reach = Reach::start();
     let cases: &[(&str, &str)] = &[
         ("target='/a b'", "a path has at most 65536 bytes, all of them printable ASCII and no `#`"),
-        ("target='/ HTTP/1.1\\r\\nX: y\\r\\n\\r\\nGET /'", "a path has at most 65536 bytes, all of them printable ASCII and no `#`"),
-        ("target='http://evil.test/'", "a request is for a path, which begins with `/`: there are no proxies here, the host makes the connections"),
-        ("target='*', method='OPTIONS'", "a request is for a path, which begins with `/`: there are no proxies here, the host makes the connections"),
+        (
+            "target='/ HTTP/1.1\\r\\nX: y\\r\\n\\r\\nGET /'",
+            "a path has at most 65536 bytes, all of them printable ASCII and no `#`",
+        ),
+        (
+            "target='http://evil.test/'",
+            "a request is for a path, which begins with `/`: there are no proxies here, the host makes the connections",
+        ),
+        (
+            "target='*', method='OPTIONS'",
+            "a request is for a path, which begins with `/`: there are no proxies here, the host makes the connections",
+        ),
         ("method='GET / HTTP/1.1\\r\\n'", "a request's method is a word of at most 32 letters, as in `GET`"),
         ("method='CONNECT'", "`CONNECT` is for proxies, and there are none here: the host makes the connections"),
         ("headers=[['X', 'a\\r\\nEvil: 1']]", "the header `x` has a line end, or no byte for a character"),
@@ -120,16 +139,40 @@ fn a_request_means_one_thing() {
         ("headers=[['X', 'a\\0b']]", "the header `x` has a line end, or no byte for a character"),
         ("headers=[['X', '\\u20ac']]", "the header `x` has a line end, or no byte for a character"),
         ("headers=[['X: 1\\r\\nY', '2']]", "a header's name is letters, digits and `-`, without spaces and line ends"),
-        ("headers=[['Content-Length', '5']], tail=b'abc'", "the header `Content-Length` is 5, but the body has 3 bytes"),
+        (
+            "headers=[['Content-Length', '5']], tail=b'abc'",
+            "the header `Content-Length` is 5, but the body has 3 bytes",
+        ),
         ("headers=[['Content-Length', '+3']], tail=b'abc'", "the header `Content-Length` is not a number"),
-        ("headers=[['Content-Length', '3'], ['content-length', '4']], tail=b'abc'", "there are two `Content-Length` headers that differ"),
-        ("headers=[['Content-Length', '3'], ['Transfer-Encoding', 'chunked']], tail=b'abc'", "a body has `Content-Length` or `Transfer-Encoding`, not both"),
-        ("headers=[['Transfer-Encoding', 'gzip, chunked']], tail=b'abc'", "the header `Transfer-Encoding` may only be `chunked`"),
-        ("headers=[['Transfer-Encoding', '\\x0bchunked']], tail=b'abc'", "the header `transfer-encoding` has a line end, or no byte for a character"),
-        ("headers=[['Connection', 'Upgrade']]", "the header `Connection` may be `keep-alive` or `close` here: the connection is the host's"),
-        ("headers=[['Upgrade', 'h2c']]", "the header `upgrade` is about the connection, which is the host's: leave it out"),
+        (
+            "headers=[['Content-Length', '3'], ['content-length', '4']], tail=b'abc'",
+            "there are two `Content-Length` headers that differ",
+        ),
+        (
+            "headers=[['Content-Length', '3'], ['Transfer-Encoding', 'chunked']], tail=b'abc'",
+            "a body has `Content-Length` or `Transfer-Encoding`, not both",
+        ),
+        (
+            "headers=[['Transfer-Encoding', 'gzip, chunked']], tail=b'abc'",
+            "the header `Transfer-Encoding` may only be `chunked`",
+        ),
+        (
+            "headers=[['Transfer-Encoding', '\\x0bchunked']], tail=b'abc'",
+            "the header `transfer-encoding` has a line end, or no byte for a character",
+        ),
+        (
+            "headers=[['Connection', 'Upgrade']]",
+            "the header `Connection` may be `keep-alive` or `close` here: the connection is the host's",
+        ),
+        (
+            "headers=[['Upgrade', 'h2c']]",
+            "the header `upgrade` is about the connection, which is the host's: leave it out",
+        ),
         ("headers=[['TE', 'trailers']]", "the header `te` is about the connection, which is the host's: leave it out"),
-        ("headers=[['Proxy-Authorization', 'Basic eA==']]", "the header `proxy-authorization` is about the connection, which is the host's: leave it out"),
+        (
+            "headers=[['Proxy-Authorization', 'Basic eA==']]",
+            "the header `proxy-authorization` is about the connection, which is the host's: leave it out",
+        ),
         ("headers=[['X', 'y']] * 300", "a request has at most 256 headers of 131072 bytes together"),
         ("headers=[['X', 'y' * 200_000]]", "a request has at most 256 headers of 131072 bytes together"),
     ];
@@ -138,7 +181,11 @@ fn a_request_means_one_thing() {
         assert_eq!(got, format!("HttpRequest: {expected}"), "{case}");
     }
     assert!(reach.plain.seen().is_empty());
-    let fine = ["headers=[['X', 'a\\tb \\xe4']]", "headers=[['Content-Length', '3']], tail=b'abc', method='POST'", "headers=[['Connection', 'close']]"];
+    let fine = [
+        "headers=[['X', 'a\\tb \\xe4']]",
+        "headers=[['Content-Length', '3']], tail=b'abc', method='POST'",
+        "headers=[['Connection', 'close']]",
+    ];
     assert_eq!(asked(&reach, &fine), [200, 200, 200]);
 }
 
@@ -146,9 +193,17 @@ fn a_request_means_one_thing() {
 fn the_host_header_is_the_urls() {
     let reach = Reach::start();
     let port = reach.plain.port;
-    let refused = format!("HttpRequest: the header `Host` says something else than the URL, which has `web.test:{port}`: leave it out");
-    let cases = ["headers=[['Host', 'evil.test']]", "headers=[['Host', 'web.test']]", "headers=[['host', 'web.test:1']]", "headers=[['Host', '']]",
-        "headers=[['Host', f'web.test:{PLAIN_PORT}'], ['Host', 'evil.test']]", "headers=[['Host', f'web.test:{PLAIN_PORT}, evil.test']]"];
+    let refused = format!(
+        "HttpRequest: the header `Host` says something else than the URL, which has `web.test:{port}`: leave it out"
+    );
+    let cases = [
+        "headers=[['Host', 'evil.test']]",
+        "headers=[['Host', 'web.test']]",
+        "headers=[['host', 'web.test:1']]",
+        "headers=[['Host', '']]",
+        "headers=[['Host', f'web.test:{PLAIN_PORT}'], ['Host', 'evil.test']]",
+        "headers=[['Host', f'web.test:{PLAIN_PORT}, evil.test']]",
+    ];
     assert_eq!(asked(&reach, &cases), vec![json!(refused); cases.len()]);
     assert_eq!(asked(&reach, &["headers=[['Host', f'WEB.test:{PLAIN_PORT}']]"]), [200]);
     assert_eq!(reach.plain.seen()[0].headers, [("Host".to_owned(), format!("web.test:{port}"))]);
@@ -163,12 +218,23 @@ fn a_policy_for_paths_is_held_against_what_is_sent() {
     let table: &[(&str, &[&str])] = &[("api.test", &["127.0.0.1"])];
     let rule = json!([{ "host": "api.test", "ports": "web", "paths": ["/public"] }]);
     let reach = Reach::with(table, rule, json!({}), "");
-    let cases = |paths: &[&str]| paths.iter().map(|path| format!("host='api.test', target='{path}'")).collect::<Vec<_>>();
+    let cases =
+        |paths: &[&str]| paths.iter().map(|path| format!("host='api.test', target='{path}'")).collect::<Vec<_>>();
     let status = |paths: &[&str]| asked(&reach, &cases(paths).iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(status(&["/public/x", "/public", "/public?a=/../admin"]), [200, 200, 200]);
-    let inside = ["/admin", "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public//admin", "/public/%252e%252e/admin"];
+    let inside = [
+        "/admin",
+        "/public/../admin",
+        "/public/%2e%2e/admin",
+        "/public/..%2fadmin",
+        "/public//admin",
+        "/public/%252e%252e/admin",
+    ];
     for (path, got) in inside.iter().zip(status(&inside)) {
-        assert!(got.as_str().unwrap().starts_with("PolicyDenied: [POLICY DENIED] No rule of the policy allows"), "{path} {got}");
+        assert!(
+            got.as_str().unwrap().starts_with("PolicyDenied: [POLICY DENIED] No rule of the policy allows"),
+            "{path} {got}"
+        );
     }
     let lines: Vec<_> = reach.plain.seen().into_iter().map(|seen| seen.line).collect();
     assert_eq!(lines, ["GET /public/x HTTP/1.1", "GET /public HTTP/1.1", "GET /public?a=/../admin HTTP/1.1"]);
@@ -267,7 +333,9 @@ requests.put(f'{PLAIN}/keep', data=bomb.getvalue())
 told(lambda: len(requests.get(f'{PLAIN}/kept').content))",
     ));
     let status = reach.server.wait(&uuid);
-    let is_own = status["error"]["type"] == "MemoryError" || status["error"]["type"] == "MemoryLimit" || status["result"].as_str().is_some_and(|told| told.starts_with("builtins.MemoryError"));
+    let is_own = status["error"]["type"] == "MemoryError"
+        || status["error"]["type"] == "MemoryLimit"
+        || status["result"].as_str().is_some_and(|told| told.starts_with("builtins.MemoryError"));
     assert!(is_own, "{status}");
     assert_eq!(reach.run("httpx.get(PLAIN).status_code"), 200);
 }

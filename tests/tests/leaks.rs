@@ -1,6 +1,12 @@
 //! Ways to leak a secret, each tried: nothing of it is in what the client gets, in what other servers receive, or in anything that
 //! this server writes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
 mod support;

@@ -1,5 +1,11 @@
 //! Secrets as operators keep them and programs use them. What must not come out of them is `leaks.rs`.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
 mod support;

@@ -49,7 +49,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         What::Set { name } => {
             let is_new = vault.set(name, &given(name)?).map_err(failed)?;
             let done = if is_new { "is kept" } else { "has another value" };
-            out(&format!("`{name}` {done}. A policy lets programs use it: \"x-sandbox\": {{ \"secrets\": {{ \"{name}\": {{ \"hosts\": [\"…\"] }} }} }}"));
+            out(&format!(
+                "`{name}` {done}. A policy lets programs use it: \"x-sandbox\": {{ \"secrets\": {{ \"{name}\": {{ \"hosts\": [\"…\"] }} }} }}"
+            ));
         }
         What::List => {
             let all = vault.list().map_err(failed)?;

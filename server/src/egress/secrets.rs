@@ -39,9 +39,9 @@ pub(super) struct Secrets {
 /// Refuses a secret, or what stands for one, where it would be seen before anything is decided: in the name of the host, which
 /// name servers are asked for, and in the method. Both are in the audit.
 pub(super) fn before(bound: &Bound, gate: &Gate, live: &Arc<Live>, begin: &Begin) -> Result<(), Failure> {
-    let traces = [&begin.host, &begin.method].into_iter().flat_map(|text| {
-        [bound.trace(text.as_bytes()), bound.trace(text.to_ascii_lowercase().as_bytes())]
-    });
+    let traces = [&begin.host, &begin.method]
+        .into_iter()
+        .flat_map(|text| [bound.trace(text.as_bytes()), bound.trace(text.to_ascii_lowercase().as_bytes())]);
     match traces.flatten().next() {
         Some(trace) => Err(Failure::Denied(gate.withheld(Asker::program(live), "http", trace, REQUEST))),
         None => Ok(()),
@@ -79,7 +79,12 @@ impl Secrets {
     }
 
     /// A body that leaves whole.
-    pub(super) fn whole(&mut self, permit: &EgressPermit, body: Vec<u8>, asked: &mut Asked) -> Result<Vec<u8>, Failure> {
+    pub(super) fn whole(
+        &mut self,
+        permit: &EgressPermit,
+        body: Vec<u8>,
+        asked: &mut Asked,
+    ) -> Result<Vec<u8>, Failure> {
         let bound = Arc::clone(&self.bound);
         let put = bound.put(&body, form(asked), &mut |trace| self.may(permit, trace, SecretPlace::Body));
         let put = put.map_err(Failure::Denied)?.into_owned();
@@ -126,7 +131,8 @@ impl Secrets {
             // Of a host that no secret goes to. It cannot be looked through, and so is not changed.
             self.receives = None;
         }
-        let names: Vec<_> = head.headers.keys().filter(|name| scrubber.found(name.as_str().as_bytes()).is_some()).cloned().collect();
+        let names: Vec<_> =
+            head.headers.keys().filter(|name| scrubber.found(name.as_str().as_bytes()).is_some()).cloned().collect();
         for name in names {
             head.headers.remove(name);
         }
@@ -177,7 +183,8 @@ impl Secrets {
         if put == text.as_bytes() {
             return Ok(target.clone());
         }
-        Uri::try_from(put).map_err(|_| Failure::Request("the address is too long with the values of its secrets".into()))
+        Uri::try_from(put)
+            .map_err(|_| Failure::Request("the address is too long with the values of its secrets".into()))
     }
 
     fn headers(&mut self, permit: &EgressPermit, headers: &HeaderMap) -> Result<HeaderMap, Failure> {
@@ -192,7 +199,12 @@ impl Secrets {
         Ok(all)
     }
 
-    fn header(&mut self, permit: &EgressPermit, name: &HeaderName, value: &HeaderValue) -> Result<HeaderValue, Failure> {
+    fn header(
+        &mut self,
+        permit: &EgressPermit,
+        name: &HeaderName,
+        value: &HeaderValue,
+    ) -> Result<HeaderValue, Failure> {
         let bytes = value.as_bytes();
         let put = match basic(bytes) {
             // A name and a password, which may be a secret each.
@@ -205,7 +217,11 @@ impl Secrets {
         if put == bytes {
             return Ok(value.clone());
         }
-        let wrong = || Failure::Request(format!("the value of a secret in the header `{name}` has characters that no header can have"));
+        let wrong = || {
+            Failure::Request(format!(
+                "the value of a secret in the header `{name}` has characters that no header can have"
+            ))
+        };
         let mut put = HeaderValue::from_bytes(&put).map_err(|_| wrong())?;
         put.set_sensitive(true);
         Ok(put)

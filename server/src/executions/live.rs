@@ -129,7 +129,8 @@ impl Live {
 
     /// From now on nothing that the program says has the value of a secret. To be called before it begins.
     pub(crate) fn scrub(&self, bound: &Bound) {
-        let scrubs = bound.scrubber().map(|all| Scrubs { stdout: all.stream(), stderr: all.stream(), all: Arc::clone(all) });
+        let scrubs =
+            bound.scrubber().map(|all| Scrubs { stdout: all.stream(), stderr: all.stream(), all: Arc::clone(all) });
         self.lock().scrubs = scrubs;
     }
 

@@ -44,7 +44,8 @@ impl Gate {
         let host = egress.host();
         let to = To { method: egress.method(), host: &host, port: egress.port(), address: None };
         let line = Decided { secret: Some(name), to: Some(to), ..Decided::of(asker, SECRET) };
-        let permit = policy.as_ref().ok_or_else(Denial::no_policy).and_then(|policy| policy.decide_secret(name, egress));
+        let permit =
+            policy.as_ref().ok_or_else(Denial::no_policy).and_then(|policy| policy.decide_secret(name, egress));
         let permit = permit.and_then(|permit| permit.covers(place).map(|()| permit));
         let permit = permit.map_err(|denial| self.not(line, Denied::from(&denial)))?;
         self.used(Decided { rule: &format!("{RULE}/{name}"), ..line }, policy.as_ref())?;
@@ -56,12 +57,16 @@ impl Gate {
         let (secret, reason) = match trace {
             Trace::Placeholder(name) => (
                 Some(name),
-                format!("{what} has the placeholder of the secret `{name}`, whose value is put into HTTP requests alone."),
+                format!(
+                    "{what} has the placeholder of the secret `{name}`, whose value is put into HTTP requests alone."
+                ),
             ),
             Trace::Value(name) => (Some(name), format!("{what} has the value of the secret `{name}`.")),
             Trace::Stranger => (
                 None,
-                format!("{what} has the placeholder of a secret of another execution: name the secret in `required_secrets`."),
+                format!(
+                    "{what} has the placeholder of a secret of another execution: name the secret in `required_secrets`."
+                ),
             ),
         };
         let rule = secret.map_or_else(|| RULE.to_owned(), |name| format!("{RULE}/{name}"));

@@ -184,7 +184,9 @@ fn secrets(mut names: Vec<String>, inputs: &Map<String, Value>) -> Result<Vec<St
     for name in &names {
         check_name("required_secrets", name)?;
         if inputs.contains_key(name) {
-            return Err(format!("`{name}` is in `input_vars` and in `required_secrets`: choose another name for the input"));
+            return Err(format!(
+                "`{name}` is in `input_vars` and in `required_secrets`: choose another name for the input"
+            ));
         }
     }
     Ok(names)

@@ -63,7 +63,9 @@ impl Secrets {
         }
         let scrubber = self.scrubber(&held, policy).map_err(|error| {
             tracing::error!(%error, "secrets cannot be looked for");
-            Unbound("the secrets of this execution cannot be looked for in what it says; the server's log says why".into())
+            Unbound(
+                "the secrets of this execution cannot be looked for in what it says; the server's log says why".into(),
+            )
         })?;
         Ok(Bound { held, scrubber: scrubber.map(Arc::new) })
     }

@@ -42,8 +42,9 @@ impl Form {
     fn write(self, value: &str, out: &mut Vec<u8>) {
         match self {
             Self::Plain => out.extend_from_slice(value.as_bytes()),
-            Self::Percent => percent_encode(value.as_bytes(), STRICT)
-                .for_each(|part| out.extend_from_slice(part.as_bytes())),
+            Self::Percent => {
+                percent_encode(value.as_bytes(), STRICT).for_each(|part| out.extend_from_slice(part.as_bytes()))
+            }
             Self::Json => {
                 let quoted = serde_json::to_string(value).unwrap_or_default();
                 let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));

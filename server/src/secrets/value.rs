@@ -17,7 +17,9 @@ pub(crate) struct Value(SecretString);
 /// Why a text cannot be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfit {
-    #[error("it has fewer than {SHORTEST} bytes, which are found in too many texts to be taken out of them: use a longer one")]
+    #[error(
+        "it has fewer than {SHORTEST} bytes, which are found in too many texts to be taken out of them: use a longer one"
+    )]
     Short,
     #[error("it has more than {LONGEST} bytes: keep the key in a secret, and what it opens elsewhere")]
     Long,

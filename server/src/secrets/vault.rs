@@ -66,7 +66,9 @@ pub(crate) enum Error {
     OtherKey { path: PathBuf, origin: String },
     #[error("the secret `{name}` cannot be opened")]
     Opened { name: String, source: SealedError },
-    #[error("`{0}` cannot be a secret's name: give a variable's name of at most {LONGEST_NAME} letters, digits and `_`")]
+    #[error(
+        "`{0}` cannot be a secret's name: give a variable's name of at most {LONGEST_NAME} letters, digits and `_`"
+    )]
     Name(String),
     #[error("there is no secret `{0}` here: `exuvia secrets list` shows those that exist")]
     Unknown(String),
@@ -139,7 +141,8 @@ impl Vault {
         let check = self.sealed.seal(CHECK_PLACE, CHECK)?;
         let contents = Contents { check, secrets: contents.secrets.clone() };
         let path = self.path();
-        let text = serde_json::to_vec_pretty(&contents).map_err(|source| Error::Parse { path: path.clone(), source })?;
+        let text =
+            serde_json::to_vec_pretty(&contents).map_err(|source| Error::Parse { path: path.clone(), source })?;
         write_atomically(&path, &text).map_err(|source| Error::File { doing: "write", path, source })
     }
 

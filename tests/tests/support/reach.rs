@@ -42,15 +42,14 @@ impl Reach {
         let own: [(&str, &[&str]); 1] = [("web.test", &["127.0.0.1"])];
         let names = Names::start(&[&own, table].concat());
         let ports = [web.port, plain.port];
-        let mut rules = vec![
-            json!({ "host": "web.test", "ports": ports }),
-            json!({ "host": "127.0.0.1", "ports": ports }),
-        ];
+        let mut rules =
+            vec![json!({ "host": "web.test", "ports": ports }), json!({ "host": "127.0.0.1", "ports": ports })];
         rules.extend(allow.as_array().unwrap().iter().cloned());
         for rule in rules.iter_mut().filter(|rule| rule["ports"] == "web") {
             rule["ports"] = json!(ports);
         }
-        let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "egress": { "allow": rules }, "caps": caps } });
+        let policy =
+            json!({ "version": "1", "default": "allow", "x-sandbox": { "egress": { "allow": rules }, "caps": caps } });
         let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
         write("policy.json", policy.to_string());
         write("ca.pem", authority.pem().to_owned());
@@ -70,7 +69,9 @@ impl Reach {
 
     pub(crate) fn script(&self, script: &str) -> String {
         let (web, plain) = (self.web.port, self.plain.port);
-        format!("{PRELUDE}WEB, PLAIN = 'https://web.test:{web}', 'http://web.test:{plain}'\nPORT, PLAIN_PORT = {web}, {plain}\n{script}")
+        format!(
+            "{PRELUDE}WEB, PLAIN = 'https://web.test:{web}', 'http://web.test:{plain}'\nPORT, PLAIN_PORT = {web}, {plain}\n{script}"
+        )
     }
 
     /// The lines of the audit about HTTP.

@@ -120,10 +120,10 @@ impl Shared {
                 let before = self.seen.lock().unwrap().iter().filter(|seen| seen.path().starts_with("/flaky")).count();
                 reply(out, if before % 3 == 0 { 200 } else { 503 }, &[("Retry-After", "0")], b"{}")
             }
-            "chunks" => raw(
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
-                 6\r\none\r\nt\r\n5\r\nwo\r\nx\r\n0\r\nX-Trailer: 1\r\n\r\n",
-            ),
+            "chunks" => {
+                raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+                 6\r\none\r\nt\r\n5\r\nwo\r\nx\r\n0\r\nX-Trailer: 1\r\n\r\n")
+            }
             "endless" => {
                 raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
                 let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
@@ -144,12 +144,19 @@ impl Shared {
             "many-headers" => raw(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "X-One: 1\r\n".repeat(1000))).and(None),
             "two-lengths" => raw("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 3\r\n\r\nabc").and(None),
             // What a client takes for the response to its next request, if it goes by the length.
-            "two-framings" => raw(
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
-                 HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled",
+            "two-framings" => {
+                raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
+                 HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled")
+            }
+            "extra" => raw(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled",
             ),
-            "extra" => raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"),
-            _ => reply(out, 200, &[("Content-Type", "application/json"), ("ETag", "\"e\"")], echo(seen).to_string().as_bytes()),
+            _ => reply(
+                out,
+                200,
+                &[("Content-Type", "application/json"), ("ETag", "\"e\"")],
+                echo(seen).to_string().as_bytes(),
+            ),
         }
     }
 }
