@@ -13,7 +13,9 @@ impl PathPrefix {
             return Err("a path begins with `/`, as in `/v1/files`, and stands for all that is below it");
         }
         if !is_plain(text) {
-            return Err("a path has no `.`, `..` or empty segments, and no `;`, `\\`, or encoded `/`, `\\`, `.` or `%`");
+            return Err(
+                "a path has no `.`, `..` or empty segments, and no `;`, `\\`, or encoded `/`, `\\`, `.` or `%`",
+            );
         }
         Ok(Self(text.into()))
     }

@@ -98,6 +98,23 @@ pub trait Host: Send {
         IN_DOUBT.into()
     }
 
+    /// The run waits, since `waited`; `cpu` says how long it has computed. Asked when a wait begins, when what it waits for
+    /// changes, and when the time that was given is over.
+    fn rests(&mut self, _waited: Duration, _cpu: &dyn Fn() -> Duration) -> Rest {
+        Rest::Stay
+    }
+
+    /// Whether a run with a journal is suspended now. If so, it is dropped at once; what it has under way has to go on
+    /// without it, and tell its [`Witness`] of the answer.
+    fn suspends(&mut self, _outstanding: &Outstanding) -> bool {
+        false
+    }
+
+    /// Effect `effect` of a run that was suspended, in the life after that, if it went on meanwhile.
+    fn underway(&mut self, _effect: u64) -> Option<Pending> {
+        None
+    }
+
     /// What a journal may show of a request, which has its beginning for people to read. The journal is on the disk.
     fn shown<'m>(&self, message: &'m [u8]) -> Cow<'m, [u8]> {
         Cow::Borrowed(message)
@@ -108,6 +125,26 @@ pub trait Host: Send {
     fn uncounted(&self) -> Option<Uncounted> {
         None
     }
+}
+
+/// What becomes of a run that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It waits where it is.
+    Stay,
+    /// The same; ask again after this time.
+    Ask(Duration),
+    /// It is dropped, and ends with [`Limit::Suspended`](crate::Limit::Suspended).
+    Leave,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Requests without an answer.
+    pub requests: usize,
+    /// When the first of its sleeps ends, in milliseconds since 1970.
+    pub due: Option<u64>,
 }
 
 /// Says how much of a run's time so far does not count, as it waited for a person. It never shrinks. Called only once the
@@ -143,3 +180,30 @@ impl Host for Isolated {
 const IN_DOUBT: &str =
     r#"{"error":{"type":"ToolInDoubt","message":"the host died in the middle of this: it may have happened"}}"#;
 const NOTHING_GRANTED: &str = r#"{"error":{"type":"NotGranted","message":"this run was given no host functions"}}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also those that come from a guest that wants to confuse.
+    #[test]
+    fn a_message_is_json_and_then_any_bytes() {
+        let tail = |message: &[u8]| Message::read(message).map(|message| (message.get().to_owned(), message.tail)).ok();
+        let json = || r#"{"a":"\u0000"}"#.to_owned();
+        assert_eq!(tail(br#"{"a":"\u0000"}"#), Some((json(), None)));
+        assert_eq!(tail(b"{\"a\":\"\\u0000\"}\0"), Some((json(), Some(Vec::new()))));
+        assert_eq!(tail(b"{\"a\":\"\\u0000\"}\0\0{}\0"), Some((json(), Some(b"\0{}\0".to_vec()))));
+        for wrong in [&b""[..], b"\0", b"\0{}", b"{", b"{\"a\":\"\0\"}", b"{}{}"] {
+            assert_eq!(tail(wrong), None, "{wrong:?}");
+        }
+    }
+
+    /// What a journal's hash is of.
+    #[test]
+    fn the_parts_of_a_message_are_all_of_it() {
+        for message in [&b"{}"[..], b"{}\0", b"{}\0ab\0"] {
+            let read = Message::read(message).unwrap();
+            assert_eq!(read.parts().collect::<Vec<_>>().concat(), message);
+        }
+    }
+}

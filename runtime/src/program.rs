@@ -1,11 +1,11 @@
 //! A program and what it is given.
 
 use crate::error::Error;
+use crate::files::Input;
 use crate::outcome::MOST_NAMES;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Most bytes of a program's source and inputs. The message is host memory before it is the guest's.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -24,7 +24,7 @@ pub struct Program {
     /// Names whose values are read after the program has ended; at most 10,000.
     pub outputs: Vec<String>,
     /// Files that lie in the program's working directory, or at an absolute path below `/tmp` or `/mnt/data`.
-    pub files: BTreeMap<String, Arc<[u8]>>,
+    pub files: BTreeMap<String, Input>,
     /// Decides all randomness of the run.
     pub seed: [u8; 32],
 }

@@ -6,6 +6,7 @@ use crate::gate::Gate;
 use crate::grants::Grants;
 use crate::secrets::Secrets;
 use crate::sessions::Sessions;
+use crate::shelf::Shelf;
 use crate::upstream::{Remotes, Upstreams};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct App {
     pub(crate) executor: Executor,
     pub(crate) sessions: Sessions,
+    /// Files that programs left and clients gave.
+    pub(crate) shelf: Shelf,
     pub(crate) upstreams: Upstreams,
     /// What changes the upstream servers while this one runs.
     pub(crate) remotes: Arc<Remotes>,

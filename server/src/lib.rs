@@ -19,6 +19,7 @@ mod mcp;
 mod rest;
 mod secrets;
 mod sessions;
+mod shelf;
 mod store;
 mod tls;
 mod upstream;

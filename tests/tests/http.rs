@@ -109,8 +109,11 @@ url = f'{url}'
         ),
         ("https://web.test:{PLAIN_PORT}/", ["ConnectError", "SSLError", "MaxRetryError/SSLError", "URLError/SSLError"]),
         ("{WEB}/silent", ["ReadTimeout", "ReadTimeout", "MaxRetryError/ReadTimeoutError", "TimeoutError"]),
-        ("{WEB}/stalls", ["ReadTimeout", "ConnectionError", "ReadTimeoutError", "TimeoutError"]),
-        ("{WEB}/short", ["RemoteProtocolError", "ChunkedEncodingError", "ProtocolError", "ConnectionResetError"]),
+        ("{WEB}/stalls", ["ReadTimeout", "ConnectionError", "MaxRetryError/ReadTimeoutError", "TimeoutError"]),
+        (
+            "{WEB}/short",
+            ["RemoteProtocolError", "ChunkedEncodingError", "MaxRetryError/ProtocolError", "IncompleteRead"],
+        ),
         (
             "{WEB}/hangs-up",
             ["RemoteProtocolError", "ConnectionError", "MaxRetryError/ProtocolError", "RemoteDisconnected"],

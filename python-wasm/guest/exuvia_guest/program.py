@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 
 import _exuvia
-from exuvia_guest import ending, errors, sessions, tools
+from exuvia_guest import ending, errors, html, sessions, tools
 from exuvia_guest.convert import Conversion, dumps
 from exuvia_guest.source import compile_program
 
@@ -86,6 +86,9 @@ def _finish(value, names, wanted, error, status):
     parts = []
     if value is not None:
         parts.append('"result":' + conversion.to_json(value, "result"))
+        rendered = html.render(value)
+        if rendered is not None:
+            parts.append('"html":' + dumps(rendered))
     outputs = [name for name in wanted if name in names]
     if outputs:
         pairs = (dumps(name) + ":" + conversion.to_json(names[name], "outputs." + name) for name in outputs)

@@ -8,16 +8,17 @@ use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
 use crate::egress::Egress;
-use crate::executions::{Executor, Keep, World};
+use crate::executions::{Executor, Keep, Parts};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
 use crate::secrets::{Secrets, close_memory, no_core_files};
 use crate::sessions::Sessions;
+use crate::shelf::Shelf;
 use crate::store::{Files, Sled, Store};
 use crate::upstream::{self, Registry, Remotes, Sealed, Upstreams, Vault};
-use exuvia_runtime::{Cache, Sandbox};
+use exuvia_runtime::{Cache, Sandbox, Spill};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -123,8 +124,13 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit, Arc::new(approvals))?);
     gate.start();
     let settings = config.settings();
-    let sandbox_config =
-        exuvia_runtime::Config { slots: config.executions.at_once, ..exuvia_runtime::Config::new(Cache::of_user()?) };
+    let spill = Spill::open(&data.spill(), config.files.disk_of_running.as_u64())
+        .map_err(|source| Failure::System { doing: "open the folder for large files of programs", source })?;
+    let sandbox_config = exuvia_runtime::Config {
+        slots: config.executions.at_once,
+        spill: Some(spill.clone()),
+        ..exuvia_runtime::Config::new(Cache::of_user()?)
+    };
     let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
     close_memory();
     let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| Failure::Usage(chain(&error)))?);
@@ -135,16 +141,24 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
     let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
     sessions.start();
+    let shelf = Shelf::open(Arc::clone(&store), data.shelf(), config.shelf_settings())
+        .map_err(|error| Failure::Server(chain(&error)))?;
+    shelf.start();
     let keep = Keep::new(store, Files::new(data.files()));
-    let world = World {
+    let parts = Parts {
+        sandbox,
+        spill,
+        keep,
         tools: Arc::new(calls.clone()),
         egress: Arc::new(egress),
         gate: Arc::clone(&gate),
         secrets: Arc::clone(&secrets),
+        sessions: sessions.clone(),
+        shelf: shelf.clone(),
     };
-    let executor = Executor::start(sandbox, keep, world, sessions.clone(), settings)?;
-    gate.forget(|id| executor.live(id).is_none()).map_err(|error| Failure::Server(chain(&error)))?;
-    Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, secrets, base_url: base_url.into() })
+    let executor = Executor::start(parts, settings)?;
+    gate.forget(|id| !executor.holds(id)).map_err(|error| Failure::Server(chain(&error)))?;
+    Ok(App { executor, sessions, shelf, upstreams, remotes, calls, grants, gate, secrets, base_url: base_url.into() })
 }
 
 fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {

@@ -1,9 +1,11 @@
 //! `exuvia.toml`: one struct, unknown fields refused, checked whole before a port is bound.
 
 mod data;
+mod files;
 mod source;
 
 pub(crate) use data::{Data, write_atomically};
+use files::Files;
 use source::Source;
 
 use crate::{egress, executions, sessions};
@@ -40,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     pub(crate) approvals: Approvals,
     pub(crate) sessions: Sessions,
+    pub(crate) files: Files,
     pub(crate) egress: Egress,
 }
 
@@ -68,9 +71,20 @@ pub(crate) struct Executions {
     pub(crate) memory: ByteSize,
     /// Most bytes kept of each of stdout and stderr.
     pub(crate) output: ByteSize,
+    /// Most bytes of a result, and of each output variable, that an answer has; all of it is kept beside.
+    pub(crate) result: ByteSize,
     /// Most bytes kept of what one execution was told, so that it outlives the server.
     pub(crate) journal: ByteSize,
-    /// How often an execution is begun again that was running when the server died.
+    /// Most things that one execution is told: a replay takes time for each.
+    pub(crate) journal_entries: u64,
+    /// A job that has waited so long leaves memory until what it waits for is there.
+    #[serde(with = "duration")]
+    pub(crate) suspend_after: Duration,
+    /// But only once it has waited so many times as long as it had computed, as that is done again when it goes on.
+    pub(crate) suspend_factor: u32,
+    /// Most jobs that only sleep, and are not in memory.
+    pub(crate) sleeping: usize,
+    /// How often in a row an execution is begun again that was running when the server died.
     pub(crate) recoveries: u32,
     /// Before the third beginning; four times as long before each further one.
     #[serde(with = "duration")]
@@ -177,6 +191,7 @@ impl Default for Config {
             retention: Retention::default(),
             approvals: Approvals::default(),
             sessions: Sessions::default(),
+            files: Files::default(),
             egress: Egress::default(),
         }
     }
@@ -190,7 +205,12 @@ impl Default for Executions {
             threads: None,
             memory: ByteSize::mib(512),
             output: ByteSize::kib(64),
+            result: ByteSize::kib(256),
             journal: ByteSize::mib(256),
+            journal_entries: 10_000_000,
+            suspend_after: Duration::from_secs(10),
+            suspend_factor: 100,
+            sleeping: 1_000_000,
             recoveries: 5,
             recovery_pause: Duration::from_secs(1),
         }
@@ -297,10 +317,19 @@ impl Config {
             limits: Limits {
                 memory,
                 files: memory,
+                disk: self.files.disk_per_execution.as_u64(),
+                artifacts: self.files.count,
                 output: usize::try_from(executions.output.as_u64()).unwrap_or(usize::MAX),
                 ..Limits::default()
             },
+            result: usize::try_from(executions.result.as_u64()).unwrap_or(usize::MAX),
+            artifacts: self.files.kept_per_execution.as_u64(),
+            printed: self.files.printed.as_u64(),
             journal: executions.journal.as_u64(),
+            journal_entries: executions.journal_entries,
+            suspend_after: executions.suspend_after,
+            suspend_factor: executions.suspend_factor,
+            sleeping: executions.sleeping,
             recoveries: executions.recoveries,
             recovery_pause: executions.recovery_pause,
             keep_for: self.retention.age,

@@ -78,10 +78,9 @@ fn unanswered(error: &hyper::Error) -> Failure {
         Failure::Protocol(format!("the server's response is not HTTP: {}", chain(error)))
     } else if error.is_user() || error.is_body_write_aborted() {
         Failure::Write(format!("the request's body ended before its end: {}", chain(error)))
-    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        Failure::Disconnected
     } else {
-        Failure::Read(chain(error))
+        // However it went: without a word, in the middle of TLS, or with a reset.
+        Failure::Disconnected
     }
 }
 

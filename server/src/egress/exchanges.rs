@@ -20,12 +20,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, Semaphore};
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Most exchanges of one execution that are under way. Each may hold a head, and two pieces of a body.
 const MOST_OPEN: usize = 256;
+/// Most steps of exchanges that are done at a time; others wait for their turn. Each may hold a head and a piece.
+const MOST_AT_ONCE: usize = 64;
 /// Most exchanges of one execution in all.
 const MOST_EXCHANGES: u64 = 1_000_000;
 /// How long a connection that waited may take to say that it can be used.
@@ -38,6 +40,7 @@ pub(crate) struct Exchanges {
     pool: Arc<Pool>,
     tls: OnceLock<TlsConnector>,
     begun: AtomicU64,
+    at_once: Semaphore,
     open: Mutex<HashMap<u64, Arc<Turn<Stage>>>>,
 }
 
@@ -59,6 +62,7 @@ impl Exchanges {
             pool: Arc::default(),
             tls: OnceLock::new(),
             begun: AtomicU64::new(0),
+            at_once: Semaphore::new(MOST_AT_ONCE),
             open: Mutex::default(),
         }
     }
@@ -66,6 +70,8 @@ impl Exchanges {
     /// Makes a request, and gives the answer message: its response, or that its body may follow.
     pub(crate) async fn begin(&self, begin: Begin, body: Option<Vec<u8>>, witness: Witness) -> Vec<u8> {
         let id = begin.id;
+        // It is never closed.
+        let _turn = self.at_once.acquire().await;
         match self.begun(begin, body.unwrap_or_default(), witness).await {
             Ok((stage, None)) => {
                 self.lock().insert(id, Arc::new(Turn::new(stage)));
@@ -109,7 +115,9 @@ impl Exchanges {
         let Stage::Receiving(receiving) = &mut *stage else {
             return Failure::Request("there is no response to read from yet".into()).to_answer().to_message();
         };
+        let turn = self.at_once.acquire().await;
         let read = receiving.next().await;
+        drop(turn);
         let is_over = read.as_ref().map_or(true, |(_, end)| *end);
         drop(stage);
         if is_over {
@@ -119,6 +127,11 @@ impl Exchanges {
             Ok((piece, end)) => told(&Answered { ok: More { end } }, &piece),
             Err(failure) => self.failed(failure),
         }
+    }
+
+    /// Whether nothing is open, and no step under way: each holds this while it lasts.
+    pub(crate) fn is_idle(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1 && self.lock().is_empty()
     }
 
     /// Forgets an exchange. What of it is under way ends with its connection.

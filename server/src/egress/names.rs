@@ -24,8 +24,7 @@ impl Names {
         }
         let found = match self.server {
             Some(server) => dns::addresses(server, host).await,
-            // A final dot: the name as it is, not one in a domain that the system would search.
-            None => tokio::net::lookup_host((format!("{host}."), 0))
+            None => tokio::net::lookup_host((host, 0))
                 .await
                 .map(|found| found.map(|address| address.ip()).collect())
                 .map_err(|error| error.to_string()),

@@ -15,15 +15,8 @@ const LONGEST_TARGET: usize = 64 << 10;
 const LONGEST_METHOD: usize = 32;
 
 /// What belongs to a connection, which is not the guest's: `Connection` itself is looked at below.
-const NOT_THE_GUESTS: [&str; 7] = [
-    "proxy-connection",
-    "proxy-authorization",
-    "proxy-authenticate",
-    "te",
-    "trailer",
-    "upgrade",
-    "http2-settings",
-];
+const NOT_THE_GUESTS: [&str; 7] =
+    ["proxy-connection", "proxy-authorization", "proxy-authenticate", "te", "trailer", "upgrade", "http2-settings"];
 
 /// The parts of a request that can be sent as they are.
 #[derive(Debug)]
@@ -87,7 +80,9 @@ fn target(text: &str) -> Result<Uri, Failure> {
     }
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
     if !is_plain || text.len() > LONGEST_TARGET {
-        return Err(wrong(format!("a path has at most {LONGEST_TARGET} bytes, all of them printable ASCII and no `#`")));
+        return Err(wrong(format!(
+            "a path has at most {LONGEST_TARGET} bytes, all of them printable ASCII and no `#`"
+        )));
     }
     let parsed: Result<PathAndQuery, _> = text.parse();
     // What was decided on is what is sent.
@@ -115,7 +110,8 @@ fn headers(begin: &Begin) -> Result<(HeaderMap, Given), Failure> {
     for (name, text) in &begin.headers {
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| wrong("a header's name is letters, digits and `-`, without spaces and line ends"))?;
-        let value = value(text).ok_or_else(|| wrong(format!("the header `{name}` has a line end, or no byte for a character")))?;
+        let value = value(text)
+            .ok_or_else(|| wrong(format!("the header `{name}` has a line end, or no byte for a character")))?;
         match name.as_str() {
             "host" if is_same_host(text, begin, &authority) => {}
             "host" => {
@@ -132,7 +128,9 @@ fn headers(begin: &Begin) -> Result<(HeaderMap, Given), Failure> {
             }
             "keep-alive" => {}
             other if NOT_THE_GUESTS.contains(&other) => {
-                return Err(wrong(format!("the header `{other}` is about the connection, which is the host's: leave it out")));
+                return Err(wrong(format!(
+                    "the header `{other}` is about the connection, which is the host's: leave it out"
+                )));
             }
             _ => {
                 headers.append(name, value);
@@ -158,7 +156,8 @@ fn authority(begin: &Begin) -> String {
 /// The port may be there when it need not be.
 fn is_same_host(text: &str, begin: &Begin, authority: &str) -> bool {
     let text = text.trim_ascii();
-    let with_port = || text.strip_suffix(&format!(":{}", begin.port)).is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    let with_port =
+        || text.strip_suffix(&format!(":{}", begin.port)).is_some_and(|host| host.eq_ignore_ascii_case(authority));
     text.eq_ignore_ascii_case(authority) || with_port()
 }
 

@@ -40,7 +40,8 @@ impl Tls {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let failed = |why: String| format!("`egress.ca_file` is wrong: `{}` {why}", path.display());
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let found: Vec<_> = read.map_err(|error: rustls::pki_types::pem::Error| failed(format!("cannot be read: {error}")))?;
+    let found: Vec<_> =
+        read.map_err(|error: rustls::pki_types::pem::Error| failed(format!("cannot be read: {error}")))?;
     if found.is_empty() { Err(failed("has no certificate".into())) } else { Ok(found) }
 }
 
@@ -51,8 +52,7 @@ fn config(own: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let mut config =
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -70,6 +70,10 @@ pub(super) async fn handshake(
             .and_then(|inner| inner.downcast_ref())
             .is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)));
         let why = chain(&error);
-        if is_certificate { Failure::Certificate(format!("certificate verify failed: {why}")) } else { Failure::Tls(why) }
+        if is_certificate {
+            Failure::Certificate(format!("certificate verify failed: {why}"))
+        } else {
+            Failure::Tls(why)
+        }
     })
 }

@@ -1,16 +1,18 @@
 //! A run's way to the world: its clocks, its output, its calls.
 
 use super::record::ToolCall;
-use super::tools::{Answer, Ask, Caller, Tools};
+use super::tools::{Answer, Answering, Ask, Caller, Tools};
+use super::underway::{Came, Seen, Underway};
+use super::whole::Whole;
 use crate::egress::Exchanges;
 use crate::gate::{Asker, Gate};
 use crate::secrets::{Bound, Scrubber, Trace};
-use exuvia_runtime::{Clock, Effect, Host, Isolated, Message, Pending, Stream, Uncounted, Witness};
+use exuvia_runtime::{Clock, Effect, Host, Isolated, Message, Outstanding, Pending, Stream, Uncounted, Witness};
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -25,13 +27,20 @@ pub(super) struct Reaching {
     /// Most calls that the policy allows one run.
     pub(super) most_calls: Option<u64>,
     pub(super) calls: u64,
+    /// Effects begun so far.
+    pub(super) begun: u64,
     /// The secrets of this execution.
     pub(super) bound: Arc<Bound>,
     pub(super) exchanges: Arc<Exchanges>,
     /// The server's own threads: calls go on there while the program computes.
     pub(super) server: Handle,
+    pub(super) underway: Arc<Underway>,
     pub(super) clocks: Isolated,
+    pub(super) whole: Arc<Mutex<Whole>>,
 }
+
+/// What is listed of a call, by its answer.
+type Listed = Box<dyn FnOnce(&Answer) -> ToolCall + Send>;
 
 impl Host for Reaching {
     fn clock(&mut self, clock: Clock) -> u64 {
@@ -39,7 +48,8 @@ impl Host for Reaching {
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8]) {
-        self.caller.live.print(stream, bytes);
+        let said = self.caller.live.print(stream, bytes);
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner).print(stream, &said);
     }
 
     fn start(&mut self, effect: Effect) -> Pending {
@@ -54,8 +64,10 @@ impl Host for Reaching {
     }
 
     fn replayed(&mut self, effect: &Effect, answer: &[u8], took: Duration) {
-        if let Effect::Request(message) = effect {
-            self.exchanges.replayed(message, answer);
+        let Effect::Request(message) = effect else { return };
+        self.exchanges.replayed(message, answer);
+        if let Ok(Ask::Progress(progress)) = serde_json::from_str(message.get()) {
+            self.caller.live.progresses(progress);
         }
         if let Some(tool) = called(effect) {
             // Neither decided nor counted by the gate again, but one of those that this run may make.
@@ -74,13 +86,27 @@ impl Host for Reaching {
         answer.to_message()
     }
 
+    fn suspends(&mut self, outstanding: &Outstanding) -> bool {
+        // A connection is this life's: what comes over it could not be taken by the next.
+        self.exchanges.is_idle() && self.underway.keep(outstanding)
+    }
+
+    fn underway(&mut self, effect: u64) -> Option<Pending> {
+        let (found, is_call) = self.underway.find(effect, self.seen(), || lost().to_message())?;
+        // One of those that this run may make, and decided when it was begun.
+        self.calls = self.calls.saturating_add(u64::from(is_call));
+        Some(found)
+    }
+
     fn shown<'m>(&self, message: &'m [u8]) -> Cow<'m, [u8]> {
         self.bound.scrubber().map_or(Cow::Borrowed(message), |scrubber| scrubber.bytes(message))
     }
 
     fn uncounted(&self) -> Option<Uncounted> {
         let live = Arc::clone(&self.caller.live);
-        Some(Arc::new(move || live.waited()))
+        // What it waited for in earlier lives is not of this one's time.
+        let before = live.waited();
+        Some(Arc::new(move || live.waited().saturating_sub(before)))
     }
 }
 
@@ -102,29 +128,12 @@ impl Reaching {
                     return self.withheld(name, trace);
                 }
                 let called = self.tools.call(&self.caller, name.clone(), positional, args, witness.clone());
-                let live = Arc::clone(&self.caller.live);
-                let scrubber = self.bound.scrubber().cloned();
-                let task = self.server.spawn(async move {
-                    let began = Instant::now();
-                    let answer = scrubbed(called.await, scrubber.as_deref());
-                    live.called(seen(name, began, &answer));
-                    let message = answer.to_message();
-                    // Here, not where the program takes it: that may be much later.
-                    witness.answered(&message);
-                    message
-                });
-                // Dropped with the run: then nobody waits for the answer, and the call is cancelled.
-                let task = AbortOnDropHandle::new(task);
-                Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
+                let began = Instant::now();
+                self.follow(called, witness, Some(Box::new(move |answer| seen(name, began, answer))))
             }
             Ok(Ask::Describe { name }) => {
                 let described = self.tools.describe(&self.caller, name);
-                let scrubber = self.bound.scrubber().cloned();
-                let task = AbortOnDropHandle::new(self.server.spawn(async move {
-                    // It may have the name that was asked for.
-                    scrubbed(described.await, scrubber.as_deref()).to_message()
-                }));
-                Box::pin(async move { task.await.unwrap_or_else(|_| lost().to_message()) })
+                self.follow(described, witness, None)
             }
             Ok(Ask::Progress(progress)) => {
                 self.caller.live.progresses(progress);
@@ -150,6 +159,32 @@ impl Reaching {
 }
 
 impl Reaching {
+    /// Goes on with `answering` on the server's threads. `call`: how it is listed, if it is a call.
+    fn follow(&mut self, answering: Answering, witness: Witness, call: Option<Listed>) -> Pending {
+        self.begun += 1;
+        let number = witness.effect().unwrap_or(self.begun);
+        let is_call = call.is_some();
+        let scrubber = self.bound.scrubber().cloned();
+        let work = async move {
+            let answer = scrubbed(answering.await, scrubber.as_deref());
+            let call = call.map(|call| call(&answer));
+            let message = answer.to_message();
+            // Here, not where the program takes it: that may be much later.
+            witness.answered(&message);
+            Came { message, call }
+        };
+        self.underway.begin(&self.server, number, is_call, work, self.seen(), || lost().to_message())
+    }
+
+    fn seen(&self) -> Seen {
+        let live = Arc::clone(&self.caller.live);
+        Box::new(move |came: &Came| {
+            if let Some(call) = &came.call {
+                live.called(call.clone());
+            }
+        })
+    }
+
     /// A tool gets neither a secret nor what stands for one: nobody can say what it does with it.
     fn withheld(&self, tool: String, trace: Trace<'_>) -> Pending {
         let asker = Asker::program(&self.caller.live);

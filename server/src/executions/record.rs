@@ -1,9 +1,11 @@
 //! What is kept of an execution.
 
+use super::artifacts::Artifact;
 use super::id::Id;
 use super::keys::Key;
 use super::outputs;
 use super::request::Request;
+use super::seen::Progress;
 use super::state::State;
 use crate::secrets::Scrubber;
 use crate::sessions::Name;
@@ -42,6 +44,14 @@ pub(crate) struct Record {
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
+    /// Whether it waits without an instance: nothing of it is in any process but what it waits for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) suspended: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -65,6 +75,7 @@ impl Record {
             ended: None,
             image: None,
             recoveries: 0,
+            suspended: false,
         }
     }
 }
@@ -93,6 +104,18 @@ pub(crate) struct Given {
     pub(crate) usage: Numbers,
     /// Whether something of the output was cut.
     pub(crate) truncated: bool,
+    /// The files that it left in its working folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) artifacts: Vec<Artifact>,
+    /// What was too long to be here, and renderings of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) output: Vec<Artifact>,
+    /// Whether one of the values was cut.
+    #[serde(skip)]
+    pub(crate) cut: bool,
+    /// How far a program is that has not ended, and how often it has said so.
+    pub(crate) progress: Option<Progress>,
+    pub(crate) steps: u64,
 }
 
 /// Why an execution has no success.
@@ -128,6 +151,7 @@ impl From<&Limit> for Failure {
             Limit::Memory => "MemoryLimit",
             Limit::Stack => "StackLimit",
             Limit::Cancelled => "Cancelled",
+            Limit::Suspended => "Suspended",
             Limit::Crashed(_) => "Crashed",
         };
         Self::new(kind, limit.to_string())

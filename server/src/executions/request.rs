@@ -1,6 +1,7 @@
 //! What a client asks for: one script and everything that decides what it does.
 
 use crate::sessions;
+use crate::shelf::Wanted;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -39,6 +40,9 @@ pub(crate) struct Request {
     /// The session that it is a call of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) session: Option<InSession>,
+    /// What is in its working folder when it begins; lent to it until it is over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<Wanted>,
 }
 
 /// One call of a session.

@@ -1,8 +1,8 @@
 //! What a script may ask of the world: calls of tools. The runtime carries the messages, `calls` does them.
 
 use super::live::Live;
-use super::live::Progress;
 use super::request::Reach;
+use super::seen::Progress;
 use crate::egress::{Begin, Number, Piece};
 use crate::gate::Denied;
 use crate::secrets::Scrubber;

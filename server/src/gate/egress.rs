@@ -14,11 +14,7 @@ const LONGEST_HOST: usize = 253;
 
 impl Gate {
     /// Decides one request, before the name of its host is resolved.
-    pub(crate) fn decide_egress(
-        &self,
-        asker: Asker<'_>,
-        request: &EgressRequest<'_>,
-    ) -> Result<EgressPermit, Denied> {
+    pub(crate) fn decide_egress(&self, asker: Asker<'_>, request: &EgressRequest<'_>) -> Result<EgressPermit, Denied> {
         let began = Instant::now();
         let host = request.host.get(..request.host.floor_char_boundary(LONGEST_HOST)).unwrap_or_default();
         let to = To { method: request.method, host, port: request.port, address: None };

@@ -2,6 +2,7 @@
 
 use crate::executions::{InSession, Priority, Reach, Request, seed};
 use crate::sessions::Name;
+use crate::shelf::{self, Wanted};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +17,8 @@ const LONGEST: f64 = 300.0;
 const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
 /// Bytes of an `idempotency_key`.
 const LONGEST_KEY: usize = 200;
+/// Files that one execution may be given.
+const MOST_FILES: usize = 100;
 /// Secrets of one execution.
 const MOST_SECRETS: usize = 100;
 /// Names that every program has already.
@@ -61,6 +64,7 @@ pub(crate) struct CodeArguments {
     pub(crate) priority: Option<Priority>,
     pub(crate) run_at: Option<Value>,
     pub(crate) idempotency_key: Option<String>,
+    pub(crate) files: Option<Vec<Value>>,
 }
 
 /// Which of the two tools it is.
@@ -119,6 +123,7 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
         priority: arguments.priority.unwrap_or_default(),
         run_at: arguments.run_at.map(|at| run_at(&at)).transpose()?,
         session: session(arguments.session_id.as_deref(), arguments.reset_session.unwrap_or_default())?,
+        files: files(arguments.files.unwrap_or_default())?,
         seed: seed().map_err(|error| format!("no random numbers can be had from the system: {error}"))?,
     })
 }
@@ -130,6 +135,30 @@ fn session(id: Option<&str>, reset: bool) -> Result<Option<InSession>, String> {
         None if reset => Err("`reset_session` is given without a session: give its `session_id`".into()),
         None => Ok(None),
     }
+}
+
+/// Ids, or ids with names.
+fn files(given: Vec<Value>) -> Result<Vec<Wanted>, String> {
+    if given.len() > MOST_FILES {
+        return Err(format!("`files` lists {}: give at most {MOST_FILES}", given.len()));
+    }
+    let read = |file: Value| {
+        let wanted = match &file {
+            Value::String(id) => id.parse().ok().map(|id| (id, None)),
+            Value::Object(fields) if fields.keys().all(|field| matches!(field.as_str(), "id" | "name")) => {
+                let name = fields.get("name").map(|name| name.as_str().map(str::to_owned));
+                let id = fields.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                id.filter(|_| name != Some(None)).map(|id| (id, name.flatten()))
+            }
+            _ => None,
+        };
+        let (id, name) = wanted.ok_or_else(|| {
+            format!("`files` has {file}: give ids that POST /v1/files answered, or {{\"id\": \"…\", \"name\": \"in/rows.csv\"}}")
+        })?;
+        name.as_deref().map_or(Ok(()), shelf::name::check)?;
+        Ok(Wanted { id, name, hash: String::new() })
+    };
+    given.into_iter().map(read).collect()
 }
 
 fn wall(timeout: Option<f64>, way: Way) -> Result<Option<Duration>, String> {

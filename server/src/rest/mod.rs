@@ -1,9 +1,11 @@
 //! The REST face of the server: executions, DataGen's tool call, and what machines ask of servers.
 
 mod approvals;
+mod content;
 mod error;
 mod events;
 mod executions;
+mod files;
 mod health;
 mod oauth;
 mod secrets;
@@ -38,6 +40,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/executions", post(executions::submit).get(executions::list))
         .route("/v1/executions/{uuid}", get(executions::status).delete(executions::cancel))
         .route("/v1/executions/{uuid}/events", get(events::events))
+        .route("/v1/executions/{uuid}/files", get(files::list))
+        .route("/v1/executions/{uuid}/files/{*name}", get(files::file))
+        .route("/v1/executions/{uuid}/output/{*name}", get(files::output))
+        .route("/v1/files", post(files::give).get(files::inputs))
+        .route("/v1/files/{id}", get(files::input).delete(files::forget))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{id}", delete(sessions::remove))
 }

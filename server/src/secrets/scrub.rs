@@ -7,10 +7,14 @@ use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
 /// What stands in the place of JSON that cannot be looked through.
 const UNREADABLE: &str = "[a value with a secret in it, which could not be taken out]";
+
+/// Bytes of a file that are looked at together.
+const PIECE: usize = 16 << 10;
 
 /// One secret to look for.
 pub(super) struct Wanted<'a> {
@@ -129,6 +133,11 @@ impl Scrubber {
         Stream { scrubber: Arc::clone(self), held: Vec::new() }
     }
 
+    /// Looks at what is read through it.
+    pub(crate) fn reader<R: Read>(self: &Arc<Self>, inner: R) -> Reader<R> {
+        Reader { inner, stream: self.stream(), ready: Cursor::default(), is_over: false }
+    }
+
     fn secret(&self, form: usize) -> Option<&(Box<str>, Box<str>)> {
         self.secrets.get(self.forms.get(form)?.1)
     }
@@ -184,6 +193,34 @@ impl Stream {
     pub(crate) fn end(&mut self) -> Vec<u8> {
         let held = std::mem::take(&mut self.held);
         self.scrubber.bytes(&held).into_owned()
+    }
+}
+
+/// A [`Stream`] of what is read.
+pub(crate) struct Reader<R> {
+    inner: R,
+    stream: Stream,
+    ready: Cursor<Vec<u8>>,
+    is_over: bool,
+}
+
+impl<R: Read> Read for Reader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.ready.read(buffer)?;
+            if read > 0 || self.is_over || buffer.is_empty() {
+                return Ok(read);
+            }
+            let mut piece = [0; PIECE];
+            let clean = match self.inner.read(&mut piece)? {
+                0 => {
+                    self.is_over = true;
+                    self.stream.end()
+                }
+                read => self.stream.push(piece.get(..read).unwrap_or_default()),
+            };
+            self.ready = Cursor::new(clean);
+        }
     }
 }
 

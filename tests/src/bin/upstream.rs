@@ -82,7 +82,8 @@ fn count(name: &str, arguments: &Value) -> Value {
     let path = std::env::var_os("COUNTS").unwrap_or_default();
     let file = OpenOptions::new().append(true).create(true).open(path);
     let written = file.and_then(|mut file| {
-        file.write_all(format!("{name} {key}\n").as_bytes())?;
+        // A death in the middle of it, which a write over two pages of the file may meet, leaves a line without its end.
+        file.write_all(format!("\n{name} {key};").as_bytes())?;
         file.sync_data()
     });
     if let Err(error) = written {

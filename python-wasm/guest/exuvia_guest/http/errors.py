@@ -59,7 +59,7 @@ _OF_SOCKET = {
     "HttpDisconnected": lambda text: http.client.RemoteDisconnected("Remote end closed connection without response"),
     "HttpReadTimeout": lambda text: TimeoutError("timed out"),
     "HttpProtocol": http.client.BadStatusLine,
-    "HttpRead": _os_error(ConnectionResetError, errno.ECONNRESET),
+    "HttpRead": lambda text: http.client.IncompleteRead(b""),
     "HttpTooMuch": _os_error(OSError, errno.EFBIG),
     "HttpLost": _os_error(ConnectionResetError, errno.ECONNRESET),
     "ToolInDoubt": _os_error(ConnectionAbortedError, errno.ECONNABORTED),

@@ -63,7 +63,8 @@ class Line:
 
     def sendall(self, data):
         """More of the request's body."""
-        data = bytes(data)
+        # What is no bytes is a TypeError, before anything is taken from it: `send` goes through it then.
+        data = bytes(memoryview(data))
         if self._frames is not None:
             data = self._frames.contents(data)
         self._held.append(data)
@@ -176,10 +177,12 @@ class Body(io.RawIOBase):
     def __init__(self, line):
         self._line = line
         self._exchange = None
+        self._has_length = False
         self._piece = memoryview(b"")
 
     def begin(self):
         self._exchange, head = self._line.response()
+        self._has_length = any(name == "Content-Length" for name, _ in head.headers)
         return head
 
     def readable(self):
@@ -190,6 +193,9 @@ class Body(io.RawIOBase):
             try:
                 self._piece = memoryview(self._exchange.next_piece())
             except host.HostError as raised:
+                if raised.type == "HttpRead" and self._has_length:
+                    # An end, as a socket has it: who reads knows how much is missing.
+                    return 0
                 raise errors.of_socket(raised) from raised
         length = min(len(buffer), len(self._piece))
         buffer[:length] = self._piece[:length]

@@ -77,6 +77,10 @@ def _fields(transport, request):
         raise kind(text)
     url, timeout = request.url, request.extensions.get("timeout") or {}
     scheme = url.scheme
+    if scheme not in ("http", "https"):
+        # In httpcore's words.
+        text = f"has an unsupported protocol '{scheme}://'." if scheme else "is missing an 'http://' or 'https://' protocol."
+        raise httpx.UnsupportedProtocol(f"Request URL {text}")
     return {
         "method": request.method,
         "scheme": scheme,
