@@ -26,7 +26,7 @@ mod view;
 mod waits;
 mod whole;
 
-pub(crate) use artifacts::{Artifact, Source, View as ArtifactView, ends};
+pub(crate) use artifacts::{Artifact, Listed, Source, View as ArtifactView, ends};
 pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;
