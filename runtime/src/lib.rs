@@ -51,8 +51,10 @@ pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
 pub use files::{Artifact, Artifacts, Input, LeftOut};
-pub use host::{Effect, Host, Isolated, Pending, Stream, Uncounted};
-pub use journal::{Durable, Halt, Journal, Journaled, Ledger, Memory, Stay, Verdict, Witness};
+pub use host::{Effect, Host, Isolated, Message, Outstanding, Pending, Rest, Stream, Uncounted};
+pub use journal::{
+    Bounds, Durable, Halt, Journal, Journaled, Ledger, Memory, Patience, Stay, Suspended, Verdict, Witness, lived,
+};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
 pub use output::Kept;

@@ -4,6 +4,7 @@ use crate::calls::Calls;
 use crate::executions::Executor;
 use crate::gate::Gate;
 use crate::grants::Grants;
+use crate::secrets::Secrets;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
 use crate::upstream::{Remotes, Upstreams};
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) grants: Arc<Grants>,
     /// What decides every call.
     pub(crate) gate: Arc<Gate>,
+    pub(crate) secrets: Arc<Secrets>,
     /// The URL by which clients and browsers reach this server.
     pub(crate) base_url: Arc<str>,
 }

@@ -15,6 +15,7 @@ mod print;
 mod progress;
 mod report;
 mod run;
+mod secrets;
 mod serve;
 mod sessions;
 mod shown;
@@ -82,6 +83,7 @@ enum Command {
     Grants(grants::Arguments),
     Policy(policy::Arguments),
     Approvals(approvals::Arguments),
+    Secrets(secrets::Arguments),
     Sessions(sessions::Arguments),
     Files(files::Arguments),
     Audit(audit::Arguments),
@@ -121,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Grants(arguments) => grants::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
+        Command::Secrets(arguments) => secrets::run(arguments),
         Command::Sessions(arguments) => sessions::run(arguments),
         Command::Files(arguments) => files::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),

@@ -8,7 +8,7 @@ pub(crate) use data::{Data, write_atomically};
 use files::Files;
 use source::Source;
 
-use crate::{executions, sessions};
+use crate::{egress, executions, sessions};
 use bytesize::ByteSize;
 use exuvia_runtime::Limits;
 use serde::Deserialize;
@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) approvals: Approvals,
     pub(crate) sessions: Sessions,
     pub(crate) files: Files,
+    pub(crate) egress: Egress,
 }
 
 /// Who may use the server.
@@ -74,7 +75,16 @@ pub(crate) struct Executions {
     pub(crate) result: ByteSize,
     /// Most bytes kept of what one execution was told, so that it outlives the server.
     pub(crate) journal: ByteSize,
-    /// How often an execution is begun again that was running when the server died.
+    /// Most things that one execution is told: a replay takes time for each.
+    pub(crate) journal_entries: u64,
+    /// A job that has waited so long leaves memory until what it waits for is there.
+    #[serde(with = "duration")]
+    pub(crate) suspend_after: Duration,
+    /// But only once it has waited so many times as long as it had computed, as that is done again when it goes on.
+    pub(crate) suspend_factor: u32,
+    /// Most jobs that only sleep, and are not in memory.
+    pub(crate) sleeping: usize,
+    /// How often in a row an execution is begun again that was running when the server died.
     pub(crate) recoveries: u32,
     /// Before the third beginning; four times as long before each further one.
     #[serde(with = "duration")]
@@ -131,6 +141,40 @@ pub(crate) struct Sessions {
     pub(crate) disk_per_grant: ByteSize,
 }
 
+/// HTTP from programs. Where it may go is the policy's to say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Certificates, in PEM, of authorities to trust beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The name server to ask instead of the system's resolver.
+    pub(crate) dns: Option<SocketAddr>,
+    /// Most time for a connection: resolving, connecting and TLS together.
+    #[serde(with = "duration")]
+    pub(crate) connect_timeout: Duration,
+    /// Most time in which not a byte comes or goes.
+    #[serde(with = "duration")]
+    pub(crate) idle_timeout: Duration,
+    /// Most time for one exchange.
+    #[serde(with = "duration")]
+    pub(crate) exchange_timeout: Duration,
+    /// The largest body of one response.
+    pub(crate) largest_response: ByteSize,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            dns: None,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            exchange_timeout: Duration::from_secs(30 * 60),
+            largest_response: ByteSize::mib(256),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -148,6 +192,7 @@ impl Default for Config {
             approvals: Approvals::default(),
             sessions: Sessions::default(),
             files: Files::default(),
+            egress: Egress::default(),
         }
     }
 }
@@ -162,6 +207,10 @@ impl Default for Executions {
             output: ByteSize::kib(64),
             result: ByteSize::kib(256),
             journal: ByteSize::mib(256),
+            journal_entries: 10_000_000,
+            suspend_after: Duration::from_secs(10),
+            suspend_factor: 100,
+            sleeping: 1_000_000,
             recoveries: 5,
             recovery_pause: Duration::from_secs(1),
         }
@@ -277,6 +326,10 @@ impl Config {
             artifacts: self.files.kept_per_execution.as_u64(),
             printed: self.files.printed.as_u64(),
             journal: executions.journal.as_u64(),
+            journal_entries: executions.journal_entries,
+            suspend_after: executions.suspend_after,
+            suspend_factor: executions.suspend_factor,
+            sleeping: executions.sleeping,
             recoveries: executions.recoveries,
             recovery_pause: executions.recovery_pause,
             keep_for: self.retention.age,
@@ -292,6 +345,18 @@ impl Config {
             memory: memory.as_u64(),
             disk: disk.as_u64(),
             disk_per_grant: disk_per_grant.as_u64(),
+        }
+    }
+
+    pub(crate) fn egress_settings(&self) -> egress::Settings {
+        let Egress { ca_file, dns, connect_timeout, idle_timeout, exchange_timeout, largest_response } = &self.egress;
+        egress::Settings {
+            ca_file: ca_file.clone(),
+            dns: *dns,
+            connect: *connect_timeout,
+            idle: *idle_timeout,
+            exchange: *exchange_timeout,
+            largest_response: largest_response.as_u64(),
         }
     }
 

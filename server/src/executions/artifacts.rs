@@ -4,6 +4,7 @@ use super::id::Id;
 use super::record::Given;
 use super::whole::{Long, Whole};
 use super::{Executor, Inner, Live};
+use crate::secrets::Scrubber;
 use crate::shelf::{self, Owner, Shelf, kind, name};
 use crate::store;
 use exuvia_runtime::{Artifacts, LeftOut, Outcome};
@@ -122,7 +123,7 @@ impl Executor {
     /// What an execution of `grant` gave; nothing as long as it is under way.
     fn given(&self, grant: &str, id: Id) -> Result<Option<Arc<Given>>, store::Error> {
         if let Some(live) = self.find_live(grant, id) {
-            return Ok(Some(live.given().unwrap_or_default()));
+            return Ok(Some(live.now().1.unwrap_or_default()));
         }
         if self.keep().record(id)?.is_none_or(|record| record.grant != grant) {
             return Ok(None);
@@ -150,7 +151,13 @@ impl Left {
 }
 
 /// Keeps what a run left, and lists it in `given`. On the disk when this returns.
-pub(super) async fn keep(inner: &Arc<Inner>, live: &Live, left: Left, given: &mut Given) {
+pub(super) async fn keep(inner: &Arc<Inner>, live: &Live, mut left: Left, given: &mut Given) {
+    let scrubber = live.scrubber();
+    if let Some(scrubber) = &scrubber {
+        // Before anything is cut: half of a value would not be found.
+        given.scrub(scrubber);
+        left.html.iter_mut().for_each(|html| scrubber.text(html));
+    }
     let texts = too_long(given, inner.settings.result, left.html);
     warn(left.artifacts.left_out, inner.settings.limits.artifacts, given);
     if left.artifacts.files.is_empty() && left.printed.is_empty() && texts.is_empty() {
@@ -161,6 +168,7 @@ pub(super) async fn keep(inner: &Arc<Inner>, live: &Live, left: Left, given: &mu
         grant: live.grant().to_owned(),
         id: live.id(),
         left: inner.settings.artifacts,
+        scrubber,
         refused: Vec::new(),
     };
     let (artifacts, printed) = (left.artifacts, left.printed);
@@ -187,14 +195,24 @@ struct Keeping {
     id: Id,
     /// Bytes that the execution may still keep.
     left: u64,
+    /// What takes the values of secrets out of files and their names. Output has none by now.
+    scrubber: Option<Arc<Scrubber>>,
     /// What is not kept, and why.
     refused: Vec<String>,
 }
 
 impl Keeping {
     fn artifacts(&mut self, artifacts: &Artifacts) -> Vec<Artifact> {
-        let files = artifacts.files.iter();
-        files.filter_map(|file| self.put(&file.name, file.size(), &mut file.reader(), None)).collect()
+        let scrubber = self.scrubber.clone();
+        let files = artifacts.files.iter().filter_map(|file| match &scrubber {
+            None => self.put(&file.name, file.size(), &mut file.reader(), None),
+            Some(scrubber) => {
+                let mut name = file.name.clone();
+                scrubber.text(&mut name);
+                self.put(&name, file.size(), &mut scrubber.reader(file.reader()), None)
+            }
+        });
+        files.collect()
     }
 
     fn output(&mut self, printed: Vec<(&'static str, Long)>, texts: Vec<(String, String)>) -> Vec<Artifact> {

@@ -3,12 +3,14 @@
 //! [`Executor`] is the only place that moves an execution between states. Each event is stored, then acted on.
 
 mod artifacts;
+mod crashes;
 mod guests;
 mod host;
 mod id;
 mod journals;
 mod keep;
 mod keys;
+mod life;
 mod live;
 mod meanwhile;
 mod outputs;
@@ -17,13 +19,19 @@ mod prune;
 mod record;
 mod recover;
 mod request;
+mod rest;
 mod run;
+mod seen;
 mod session;
+mod sleepers;
 mod state;
+mod time;
 mod tools;
 mod turns;
+mod underway;
 mod view;
 mod waits;
+mod wake;
 mod whole;
 
 pub(crate) use artifacts::{Artifact, Listed, Source, View as ArtifactView, ends};
@@ -31,10 +39,11 @@ pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;
 pub(crate) use keys::Submitted;
-pub(crate) use live::{Cursor, Live, Progress};
+pub(crate) use live::Live;
 pub(crate) use outputs::nearest;
 use record::Record;
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};
+pub(crate) use seen::{Cursor, Progress};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
@@ -45,8 +54,15 @@ use self::keys::Key;
 use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
 use self::record::now;
+use self::run::{Origin, Run};
+use self::seen::Seen;
+use self::sleepers::Sleepers;
+use self::time::Time;
 use self::turns::Turns;
+use self::underway::{Room, Underway};
+use crate::egress::Egress;
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::secrets::Secrets;
 use crate::sessions::{Line, Sessions};
 use crate::shelf::{self, Shelf};
 use crate::store;
@@ -58,7 +74,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tracing::info;
 
 /// How many executions there may be, and what one may use.
@@ -80,6 +96,14 @@ pub(crate) struct Settings {
     pub(crate) printed: u64,
     /// Most bytes of the journal of one execution.
     pub(crate) journal: u64,
+    /// Most entries of it.
+    pub(crate) journal_entries: u64,
+    /// An execution with a journal leaves memory once it has waited so long.
+    pub(crate) suspend_after: Duration,
+    /// And so many times as long as it has computed, as all of that is done again when it goes on.
+    pub(crate) suspend_factor: u32,
+    /// Most executions that only sleep, and are not in memory.
+    pub(crate) sleeping: usize,
     /// How often an execution is begun again that was running when a process died.
     pub(crate) recoveries: u32,
     /// Before the third beginning; it grows with each further one.
@@ -101,7 +125,9 @@ pub(crate) struct Parts {
     pub(crate) spill: Spill,
     pub(crate) keep: Keep,
     pub(crate) tools: Arc<dyn Tools>,
+    pub(crate) egress: Arc<Egress>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) sessions: Sessions,
     pub(crate) shelf: Shelf,
 }
@@ -111,15 +137,21 @@ struct Inner {
     spill: Spill,
     keep: Keep,
     tools: Arc<dyn Tools>,
+    egress: Arc<Egress>,
     gate: Arc<Gate>,
     sessions: Sessions,
     shelf: Shelf,
+    secrets: Arc<Secrets>,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
     journals: Arc<Journals>,
     server: Handle,
     turns: Turns,
+    sleepers: Arc<Sleepers>,
+    room: Arc<Room>,
+    /// Held while a sleeper is brought back.
+    rousing: Mutex<()>,
     queued: AtomicUsize,
     live: Mutex<HashMap<Id, Arc<Live>>>,
     /// Executions whose end is not written yet: many are one write. They stay in `live` until then.
@@ -170,18 +202,26 @@ impl From<shelf::Error> for Refused {
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
     pub(crate) fn start(parts: Parts, settings: Settings) -> Result<Self, Error> {
-        let Parts { sandbox, spill, keep, tools, gate, sessions, shelf } = parts;
+        let Parts { sandbox, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
+        let sleepers = Sleepers::new(settings.sleeping);
+        // As many as may be under way besides: those, too, are bounded by what they take of memory.
+        let room = Room { underway: Arc::new(Semaphore::new(settings.at_once)), sleepers: Arc::clone(&sleepers) };
         let executor = Self(Arc::new(Inner {
             turns: Turns::new(settings.at_once),
+            sleepers,
+            room: Arc::new(room),
+            rousing: Mutex::default(),
             sandbox,
             spill,
             shelf,
             journals: Journals::start(keep.clone()),
             keep,
             tools,
+            egress,
             gate,
             sessions,
+            secrets,
             places: Arc::default(),
             settings,
             guests,
@@ -275,7 +315,7 @@ impl Executor {
 
     /// Executions under way, those that wait for their turn included.
     pub(crate) fn under_way(&self) -> usize {
-        self.0.lock().values().filter(|live| !live.state().is_final()).count()
+        self.0.lock().values().filter(|live| !live.state().is_final()).count() + self.0.sleepers.count()
     }
 
     pub(crate) fn keep(&self) -> &Keep {
@@ -287,8 +327,9 @@ impl Executor {
     pub(crate) async fn stop(&self, grace: Duration) {
         self.0.stopping.store(true, Ordering::Relaxed);
         self.0.gate.stopping();
+        self.0.sleepers.close();
         let all: Vec<_> = self.0.lock().values().cloned().collect();
-        let running = || all.iter().filter(|live| live.state() == State::Running);
+        let running = || all.iter().filter(|live| live.state() == State::Running && !live.record().suspended);
         let _ = tokio::time::timeout(grace, async {
             for live in running() {
                 live.ended().await;
@@ -296,7 +337,7 @@ impl Executor {
         })
         .await;
         for live in &all {
-            live.cancel.cancel();
+            live.leave.cancel();
         }
         for live in all.iter().filter(|live| matches!(live.state(), State::Running | State::WaitingApproval)) {
             // Time passing is as good an end of this wait.
@@ -328,10 +369,21 @@ impl Inner {
     /// `stored`: the state that the store has of it, if it has it.
     fn enqueue(self: &Arc<Self>, record: Record, request: Request, stored: Option<State>, held: Held) -> Arc<Live> {
         let output = self.limits(&self.gate.caps(&record.grant)).output;
-        let live = Arc::new(Live::new(record, output));
+        let live = Arc::new(Live::new(record, Seen::new(output)));
         self.lock().insert(live.id(), Arc::clone(&live));
         self.queued.fetch_add(1, Ordering::Relaxed);
-        self.guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
+        let run = Run {
+            inner: Arc::clone(self),
+            live: Arc::clone(&live),
+            request: Arc::new(request),
+            held,
+            underway: Underway::new(Arc::clone(&self.room)),
+            time: Time::default(),
+            pen: None,
+            is_written: stored.is_some(),
+            has_rested: false,
+        };
+        self.guests.spawn(run::run(run, Origin::Queue(stored)));
         live
     }
 

@@ -1,6 +1,7 @@
 //! What goes on in the background: making records durable, and removing those that are too old or too many.
 
 use super::meanwhile::write_meanwhile;
+use super::wake::wake;
 use super::{Inner, now};
 use crate::shelf::Owner;
 use crate::store::Error;
@@ -18,6 +19,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 pub(super) fn start(inner: &Arc<Inner>) {
     inner.server.spawn(write_soon(Arc::downgrade(inner)));
     inner.server.spawn(write_meanwhile(Arc::downgrade(inner)));
+    inner.server.spawn(wake(Arc::downgrade(inner)));
     inner.server.spawn(prune(Arc::downgrade(inner)));
 }
 

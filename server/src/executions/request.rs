@@ -23,6 +23,9 @@ pub(crate) struct Request {
     pub(crate) outputs: IndexMap<String, Option<String>>,
     #[serde(skip_serializing_if = "Reach::is_all")]
     pub(crate) reach: Reach,
+    /// Secrets that the script names, each of them a global. Names alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secrets: Vec<String>,
     /// Most time from its start to its end; none means that it may take as long as it likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wall: Option<Duration>,

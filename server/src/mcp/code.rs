@@ -128,7 +128,9 @@ pub(super) async fn status(
             "`wait_seconds` is {wait}: give 0 to {LONGEST_WAIT} seconds, and call again if it goes on"
         ));
     }
-    if let Some(live) = app.executor.find_live(grant, id) {
+    if wait > 0.0
+        && let Some(live) = app.executor.attend(grant, id).map_err(|error| error.to_string())?
+    {
         live.ended_within(Duration::from_secs_f64(wait)).await;
         let status = Status::of_live(&live, since);
         return Ok(files::beside(app, grant, &status, context.protocol_version(), structured(&status)?).await);

@@ -64,7 +64,7 @@ impl Handler {
             "removeRemoteMcpServer" => upstream::remove(app, arguments).await,
             "ReAuthRemoteMcpServer" => upstream::reauthorize(app, arguments).await,
             "checkRemoteMcpOauthStatus" => upstream::flow(app, arguments),
-            "getUserSecrets" => upstream::secrets(arguments),
+            "getUserSecrets" => upstream::secrets(app, grant, arguments),
             other => Err(format!("there is no tool `{other}`")),
         };
         let result = answered.unwrap_or_else(answer::refused);

@@ -30,7 +30,7 @@ pub(super) fn code() -> Value {
                 "additionalProperties": false,
             }] }, "description": "Files that the script finds in /mnt/data: ids of POST /v1/files, or {\"id\": …, \"name\": \"in/rows.csv\"}." },
             "required_secrets": { "type": "array", "items": { "type": "string" },
-                "description": "Secrets that the script uses, as global variables; getUserSecrets lists them." },
+                "description": "Secrets that the script uses, as global variables; getUserSecrets lists them. Each is a placeholder: put it into a request as if it were the value, which takes its place when the request leaves for a host that the policy lists." },
         },
         "required": ["script"],
         "additionalProperties": false,
@@ -368,7 +368,15 @@ pub(super) fn tool_result() -> Value {
 pub(super) fn secrets() -> Value {
     json!({
         "type": "object",
-        "properties": { "secrets": { "type": "array", "items": { "type": "object" } } },
+        "properties": { "secrets": { "type": "array", "items": {
+            "type": "object",
+            "properties": {
+                "name": { "type": "string" },
+                "value": { "type": "string", "description": "The same for all: values are never shown." },
+                "is_set": { "type": "boolean", "description": "Whether the operator has given it a value." },
+            },
+            "required": ["name", "value", "is_set"],
+        } } },
         "required": ["secrets"],
     })
 }

@@ -102,9 +102,9 @@ async fn shown(app: &App, grant: &str, value: Value) -> Answered {
 #[serde(deny_unknown_fields)]
 struct NoArguments {}
 
-pub(super) fn secrets(given: Map<String, Value>) -> Answered {
+pub(super) fn secrets(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let NoArguments {} = read(given)?;
-    structured(&json!({ "secrets": [] }))
+    structured(&json!({ "secrets": app.secrets.listed(app.gate.policy(grant).as_ref()) }))
 }
 
 #[derive(Deserialize)]

@@ -43,6 +43,8 @@ pub(crate) enum Table {
     Keys = 8,
     /// Execution id and number → a part of its journal.
     Journals = 20,
+    /// Execution id → when one that sleeps is to be woken.
+    Sleepers = 21,
     /// Grant and session id → where its state is.
     Sessions = 30,
     /// Grant and id → a file that a client gave.
@@ -50,7 +52,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -61,6 +63,7 @@ impl Table {
         Self::Approvals,
         Self::Keys,
         Self::Journals,
+        Self::Sleepers,
         Self::Sessions,
         Self::Inputs,
     ];

@@ -20,10 +20,15 @@ impl Counts {
             "env": { "COUNTS": folder.path().join("counts") },
         } } });
         fs::write(folder.path().join("mcp.json"), upstream.to_string()).unwrap();
-        fs::write(folder.path().join("exuvia.toml"), format!("[executions]\n{executions}")).unwrap();
         fs::write(folder.path().join("policy.json"), POLICY).unwrap();
+        configure(folder.path(), executions);
         let server = start(folder.path());
         Self { server, folder }
+    }
+
+    /// The same for the next start.
+    pub(crate) fn configure(&self, executions: &str) {
+        configure(self.folder.path(), executions);
     }
 
     /// Kills the server, and starts it anew.
@@ -46,6 +51,10 @@ impl Counts {
 }
 
 const POLICY: &str = r#"{ "version": "1", "default": "allow" }"#;
+
+fn configure(folder: &Path, executions: &str) {
+    fs::write(folder.join("exuvia.toml"), format!("[executions]\n{executions}")).unwrap();
+}
 
 fn start(folder: &Path) -> Server {
     let data = folder.join("data");

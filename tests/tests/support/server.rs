@@ -114,6 +114,11 @@ impl Server {
         read(request.call().unwrap())
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.agent.put(format!("{}{path}", self.url)).header("content-type", "application/json");
+        read(request.send(body.to_string()).unwrap())
+    }
+
     pub(crate) fn delete(&self, path: &str) -> (u16, Value) {
         let mut request = self.agent.delete(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
