@@ -213,10 +213,8 @@ impl Recorder {
     /// Closes the lease if nobody has used it for a moment; else, when to look again.
     fn closed(&self) -> Option<Duration> {
         let mut state = self.state();
-        if state.lease.is_none() {
-            // It was closed meanwhile.
-            return None;
-        }
+        // It may have been closed meanwhile.
+        state.lease.as_ref()?;
         let idle = state.departed.map_or(PAUSE, |departed| departed.elapsed());
         if idle < PAUSE {
             return Some(PAUSE.saturating_sub(idle));
