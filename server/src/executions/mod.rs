@@ -38,7 +38,7 @@ mod waits;
 mod wake;
 mod whole;
 
-pub(crate) use artifacts::{Artifact, Source, View as ArtifactView, ends};
+pub(crate) use artifacts::{Artifact, Listed, Source, View as ArtifactView, ends};
 pub(crate) use frames::{Frame, Frames};
 pub(crate) use id::Id;
 use keep::Finished;
