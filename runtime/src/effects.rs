@@ -1,14 +1,13 @@
 //! The imports of module `exuvia`: effects under way, and the guest's waiting for them.
 
 use crate::guest::{Guest, State as Store, split};
-use crate::host::{Effect, Pending, Rest};
+use crate::host::{Effect, Message, Pending, Rest};
 use crate::stop::{Limit, Stop};
 use crate::watch::after;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -125,12 +124,12 @@ struct Head<'a> {
 
 /// An effect from the guest's message, or why there is none.
 fn effect(message: &[u8]) -> Result<Effect, String> {
-    let head: Head = serde_json::from_slice(message).map_err(|error| error.to_string())?;
+    let message = Message::read(message).map_err(|error| error.to_string())?;
+    let head: Head = serde_json::from_str(message.get()).map_err(|error| error.to_string())?;
     if head.op == "sleep" {
         return Ok(Effect::Sleep(Duration::from_nanos(head.ns)));
     }
-    let request: Box<RawValue> = serde_json::from_slice(message).map_err(|error| error.to_string())?;
-    Ok(Effect::Request(request))
+    Ok(Effect::Request(message))
 }
 
 fn refusal(why: &str) -> Vec<u8> {

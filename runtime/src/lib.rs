@@ -11,6 +11,7 @@
 //! - `run`, `stop`: the call into it, and why it ended;
 //! - `watch`, `watchdog`, `fence`: its limits, and how it is stopped;
 //! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
+//! - `spill`: what of that lies on the disk;
 //! - `journal`: the record of what a run was told, and the run from its record;
 //! - `cache`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
 
@@ -37,6 +38,7 @@ mod saved;
 mod slot;
 mod slots;
 mod snapshot;
+mod spill;
 mod stop;
 mod thread_clock;
 mod usage;
@@ -48,9 +50,11 @@ mod watchdog;
 pub use cache::{Cache, Damage, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
-pub use host::{Effect, Host, Isolated, Outstanding, Pending, Rest, Stream, Uncounted};
+pub use files::{Artifact, Artifacts, Input, LeftOut};
+pub use host::{Effect, Host, Isolated, Message, Outstanding, Pending, Rest, Stream, Uncounted};
 pub use journal::{
-    Bounds, Durable, Halt, Journal, Journaled, Ledger, Memory, Patience, Stay, Suspended, Verdict, Witness, lived,
+    Begun, Bounds, Durable, Fact, Facts, Halt, Journal, Journaled, Ledger, Memory, Patience, Said, Stay, Suspended,
+    Verdict, Witness, lived,
 };
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
@@ -60,5 +64,6 @@ pub use program::Program;
 pub use progress::{Phase, Progress, Silent};
 pub use sandbox::{Config, Sandbox, Session};
 pub use saved::{Left, Saved};
+pub use spill::{Spill, Spilled};
 pub use stop::Limit;
 pub use usage::Usage;

@@ -3,7 +3,7 @@
 import json
 
 import _exuvia
-from exuvia_guest import scheduler
+from exuvia_guest import scheduler, stands
 
 TOO_MANY = -1
 TOO_LARGE = -2
@@ -67,6 +67,16 @@ def begin(op, fields):
     return start(message)
 
 
+def message(op, fields, tail=None):
+    """The message of an effect: JSON, and bytes behind it if there are any."""
+    fields["op"] = op
+    json_text = _encode(fields).encode()
+    return json_text if tail is None else b"".join((json_text, b"\0", tail))
+
+
+_encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+
+
 def start(message):
     """Begin the effect in `message` (bytes); its handle."""
     handle = _exuvia.start(message)
@@ -85,12 +95,20 @@ def _raised(kind, error):
     return raised
 
 
+def parts(answer):
+    """The value in an answer (bytes), and the bytes behind its JSON. Raises the HostError in it."""
+    json_text, _, tail = answer.partition(b"\0")
+    return value(json_text), tail
+
+
 def value(answer):
     """The value in an answer (bytes). Raises the HostError in it."""
     answer = json.loads(answer)
     if "error" in answer:
         error = answer["error"]
         kind = error.get("type", "")
+        if kind == stands.STOPPED:
+            stands.tell()
         raise _raised(kind, error)
     text = answer.get("text")
     if text is not None:

@@ -5,7 +5,7 @@ import selectors
 from asyncio import selector_events
 
 import _exuvia
-from exuvia_guest import host, scheduler, sockets
+from exuvia_guest import host, scheduler, sockets, stands
 
 # The loop turns so often without waiting (`while …: await asyncio.sleep(0)`) before it looks for answers of the host.
 TURNS = 64
@@ -60,7 +60,7 @@ class Selector(selectors._BaseSelectorImpl):
             self._deliver(ready)
         if timer is not None:
             if ready == timer:
-                _exuvia.answer(timer)
+                stands.told(_exuvia.answer(timer))
             else:
                 scheduler.drop(timer)
 
@@ -125,13 +125,17 @@ class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
 
 async def request(op, **fields):
     """`host.request` for coroutines: other coroutines go on meanwhile."""
+    return host.value(await answer(host.begin(op, fields)))
+
+
+async def answer(handle):
+    """The host's answer to an effect; other coroutines go on meanwhile."""
     loop = asyncio.get_running_loop()
     future = loop.create_future()
-    handle = host.begin(op, fields)
     selector = loop._selector
     selector.watch(handle, future)
     try:
-        return host.value(await future)
+        return await future
     finally:
         selector.forget(handle)
 

@@ -6,9 +6,11 @@
 //! - `entry`: one fact, and its bytes; `reader`: a record from its beginning; `ledger`: where it is kept;
 //! - `recorder`: writing, and what may leave when; `replay`: answering from the record;
 //! - `told`: an effect that the record has begun; `halt`: why a run cannot go on;
-//! - `outstanding`, `suspended`: a run that waits for long, and is dropped meanwhile.
+//! - `outstanding`, `suspended`: a run that waits for long, and is dropped meanwhile;
+//! - `facts`: a record for those who only read it.
 
 mod entry;
+mod facts;
 mod halt;
 mod ledger;
 mod outstanding;
@@ -18,6 +20,7 @@ mod replay;
 mod suspended;
 mod told;
 
+pub use facts::{Begun, Fact, Facts, Said};
 pub use halt::Halt;
 pub use ledger::{Durable, Ledger, Memory};
 pub use reader::lived;
@@ -217,7 +220,7 @@ impl Host for Journaled {
     fn start(&mut self, effect: Effect) -> Pending {
         let number = self.effects;
         self.effects += 1;
-        let asked = asked(&effect);
+        let asked = asked(&effect, &**self.inner());
         let request = matches!(effect, Effect::Request(_)).then(|| self.shared.recorder.request());
         let recorded = self.recorded(&asked);
         let mark = self.shared.table.begin(number, due(recorded.as_ref().unwrap_or(&asked)));
@@ -337,14 +340,19 @@ impl Began {
 }
 
 /// What a record has of an effect when it begins now.
-fn asked(effect: &Effect) -> Entry {
+fn asked(effect: &Effect, host: &dyn Host) -> Entry {
     let at = now();
     match effect {
         Effect::Sleep(time) => Entry::Sleep { at, nanoseconds: nanoseconds(*time) },
         Effect::Request(message) => {
-            let bytes = message.get().as_bytes();
-            let shown = bytes.get(..SHOWN).unwrap_or(bytes).to_vec();
-            Entry::Request { at, hash: *blake3::hash(bytes).as_bytes(), shown }
+            let json = message.get().as_bytes();
+            let shown = host.shown(json);
+            let shown = shown.get(..SHOWN).unwrap_or(&shown).to_vec();
+            let mut hash = blake3::Hasher::new();
+            for part in message.parts() {
+                hash.update(part);
+            }
+            Entry::Request { at, hash: *hash.finalize().as_bytes(), shown }
         }
     }
 }

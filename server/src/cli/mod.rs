@@ -4,17 +4,23 @@ mod approvals;
 mod audit;
 mod client;
 mod doctor;
+mod files;
+mod folder;
 mod grants;
 mod inputs;
+mod kept;
 mod mcp;
 mod mcp_file;
 mod policy;
 mod print;
 mod progress;
+mod replay;
 mod report;
 mod run;
+mod secrets;
 mod serve;
 mod sessions;
+mod show;
 mod shown;
 
 use clap::error::ErrorKind;
@@ -47,7 +53,9 @@ Examples:
   exuvia run - < sales.py                       run what comes on standard input
   exuvia run sales.py --input year=2026 --output total
   exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
+  exuvia run plot.py --file rows.csv --artifacts out    give it a file, and get those that it writes
   exuvia submit sales.py                        run a program on that server
+  exuvia show UUID                              what happened to it; `exuvia replay UUID` runs it again
   exuvia mcp add time -- uvx mcp-server-time     add an MCP server
   exuvia mcp test                               connect to all, and print their tools
   exuvia doctor                                 see what is cached, and what is wrong
@@ -76,10 +84,14 @@ enum Command {
     Status(client::Look),
     List(client::List),
     Cancel(client::Cancel),
+    Show(show::Arguments),
+    Replay(replay::Arguments),
     Grants(grants::Arguments),
     Policy(policy::Arguments),
     Approvals(approvals::Arguments),
+    Secrets(secrets::Arguments),
     Sessions(sessions::Arguments),
+    Files(files::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Mcp(mcp::Arguments),
@@ -114,10 +126,14 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => client::status(arguments),
         Command::List(arguments) => client::list(arguments),
         Command::Cancel(arguments) => client::cancel(arguments),
+        Command::Show(arguments) => show::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Grants(arguments) => grants::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
+        Command::Secrets(arguments) => secrets::run(arguments),
         Command::Sessions(arguments) => sessions::run(arguments),
+        Command::Files(arguments) => files::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Mcp(arguments) => mcp::run(arguments),
@@ -138,11 +154,11 @@ pub fn main() -> ExitCode {
 /// Sends the log to stderr. A server says what it does; other commands only what is wrong.
 fn log(command: &Command) {
     // rmcp logs whole messages of servers that it does not expect, and authorization codes below that. All errors of its
-    // service are answers to clients that have gone.
+    // service are answers to clients that have gone. The verifier's are what a program is told of a server's certificate.
     let usual = if matches!(command, Command::Serve(_)) {
-        "warn,rmcp=error,rmcp::service=off,exuvia=info"
+        "warn,rmcp=error,rmcp::service=off,rustls_platform_verifier=off,exuvia=info"
     } else {
-        "warn,rmcp=error,rmcp::service=off"
+        "warn,rmcp=error,rmcp::service=off,rustls_platform_verifier=off"
     };
     let filter = EnvFilter::try_from_env("EXUVIA_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

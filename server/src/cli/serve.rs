@@ -7,15 +7,18 @@ use crate::approvals::{Approvals, Webhook};
 use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
-use crate::executions::{Executor, Keep};
+use crate::egress::Egress;
+use crate::executions::{Executor, Keep, Parts};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
+use crate::secrets::{Secrets, close_memory, no_core_files};
 use crate::sessions::Sessions;
+use crate::shelf::Shelf;
 use crate::store::{Files, Sled, Store};
 use crate::upstream::{self, Registry, Remotes, Sealed, Upstreams, Vault};
-use exuvia_runtime::{Cache, Sandbox};
+use exuvia_runtime::{Cache, Sandbox, Spill};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +58,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    no_core_files();
     let config = configuration(arguments)?;
     let data = Data::new(config.data.as_deref())?;
     data.make().map_err(|source| Failure::System { doing: "make the data folder", source })?;
@@ -120,18 +124,41 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit, Arc::new(approvals))?);
     gate.start();
     let settings = config.settings();
-    let sandbox_config =
-        exuvia_runtime::Config { slots: config.executions.at_once, ..exuvia_runtime::Config::new(Cache::of_user()?) };
+    let spill = Spill::open(&data.spill(), config.files.disk_of_running.as_u64())
+        .map_err(|source| Failure::System { doing: "open the folder for large files of programs", source })?;
+    let sandbox_config = exuvia_runtime::Config {
+        slots: config.executions.at_once,
+        spill: Some(spill.clone()),
+        ..exuvia_runtime::Config::new(Cache::of_user()?)
+    };
     let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
-    let (upstreams, remotes) = upstreams(config, data, &base_url)?;
+    close_memory();
+    let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| Failure::Usage(chain(&error)))?);
+    let secrets = Secrets::open(data.folder(), Arc::clone(&sealed)).map_err(|error| Failure::Usage(chain(&error)))?;
+    let secrets = Arc::new(secrets);
+    let (upstreams, remotes) = upstreams(config, data, sealed, &base_url)?;
+    let egress = Egress::new(Arc::clone(&gate), config.egress_settings()).map_err(Failure::Usage)?;
     let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
     let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
     sessions.start();
+    let shelf = Shelf::open(Arc::clone(&store), data.shelf(), config.shelf_settings())
+        .map_err(|error| Failure::Server(chain(&error)))?;
+    shelf.start();
     let keep = Keep::new(store, Files::new(data.files()));
-    let executor =
-        Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
+    let parts = Parts {
+        sandbox,
+        spill,
+        keep,
+        tools: Arc::new(calls.clone()),
+        egress: Arc::new(egress),
+        gate: Arc::clone(&gate),
+        secrets: Arc::clone(&secrets),
+        sessions: sessions.clone(),
+        shelf: shelf.clone(),
+    };
+    let executor = Executor::start(parts, settings)?;
     gate.forget(|id| !executor.holds(id)).map_err(|error| Failure::Server(chain(&error)))?;
-    Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
+    Ok(App { executor, sessions, shelf, upstreams, remotes, calls, grants, gate, secrets, base_url: base_url.into() })
 }
 
 fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {
@@ -144,7 +171,12 @@ fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {
 }
 
 /// The servers of mcp.json and those that clients have added, all of them connecting.
-fn upstreams(config: &Config, data: &Data, base_url: &str) -> Result<(Upstreams, Arc<Remotes>), Failure> {
+fn upstreams(
+    config: &Config,
+    data: &Data,
+    sealed: Arc<Sealed>,
+    base_url: &str,
+) -> Result<(Upstreams, Arc<Remotes>), Failure> {
     let failed = |error: &dyn std::error::Error| Failure::Server(chain(error));
     let mut servers = Vec::new();
     if let Some(path) = &config.mcp_config {
@@ -154,7 +186,6 @@ fn upstreams(config: &Config, data: &Data, base_url: &str) -> Result<(Upstreams,
         }
         servers.extend(loaded.servers);
     }
-    let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| failed(&error))?);
     let (registry, lost) = Registry::open(data.folder(), Arc::clone(&sealed)).map_err(|error| failed(&error))?;
     for error in lost {
         tracing::warn!(error = chain(&error), "a server that a client added is left out");

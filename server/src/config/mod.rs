@@ -1,12 +1,14 @@
 //! `exuvia.toml`: one struct, unknown fields refused, checked whole before a port is bound.
 
 mod data;
+mod files;
 mod source;
 
 pub(crate) use data::{Data, write_atomically};
+use files::Files;
 use source::Source;
 
-use crate::{executions, sessions};
+use crate::{egress, executions, sessions};
 use bytesize::ByteSize;
 use exuvia_runtime::Limits;
 use serde::Deserialize;
@@ -40,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     pub(crate) approvals: Approvals,
     pub(crate) sessions: Sessions,
+    pub(crate) files: Files,
+    pub(crate) egress: Egress,
 }
 
 /// Who may use the server.
@@ -67,6 +71,8 @@ pub(crate) struct Executions {
     pub(crate) memory: ByteSize,
     /// Most bytes kept of each of stdout and stderr.
     pub(crate) output: ByteSize,
+    /// Most bytes of a result, and of each output variable, that an answer has; all of it is kept beside.
+    pub(crate) result: ByteSize,
     /// Most bytes kept of what one execution was told, so that it outlives the server.
     pub(crate) journal: ByteSize,
     /// Most things that one execution is told: a replay takes time for each.
@@ -108,6 +114,8 @@ pub(crate) struct Retention {
     pub(crate) age: Duration,
     /// The oldest above this number are removed.
     pub(crate) count: usize,
+    /// Most bytes of the journals of executions that have ended. The oldest go first, before their executions.
+    pub(crate) journals: ByteSize,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -135,6 +143,40 @@ pub(crate) struct Sessions {
     pub(crate) disk_per_grant: ByteSize,
 }
 
+/// HTTP from programs. Where it may go is the policy's to say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Certificates, in PEM, of authorities to trust beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The name server to ask instead of the system's resolver.
+    pub(crate) dns: Option<SocketAddr>,
+    /// Most time for a connection: resolving, connecting and TLS together.
+    #[serde(with = "duration")]
+    pub(crate) connect_timeout: Duration,
+    /// Most time in which not a byte comes or goes.
+    #[serde(with = "duration")]
+    pub(crate) idle_timeout: Duration,
+    /// Most time for one exchange.
+    #[serde(with = "duration")]
+    pub(crate) exchange_timeout: Duration,
+    /// The largest body of one response.
+    pub(crate) largest_response: ByteSize,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            dns: None,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            exchange_timeout: Duration::from_secs(30 * 60),
+            largest_response: ByteSize::mib(256),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -151,6 +193,8 @@ impl Default for Config {
             retention: Retention::default(),
             approvals: Approvals::default(),
             sessions: Sessions::default(),
+            files: Files::default(),
+            egress: Egress::default(),
         }
     }
 }
@@ -163,6 +207,7 @@ impl Default for Executions {
             threads: None,
             memory: ByteSize::mib(512),
             output: ByteSize::kib(64),
+            result: ByteSize::kib(256),
             journal: ByteSize::mib(256),
             journal_entries: 10_000_000,
             suspend_after: Duration::from_secs(10),
@@ -187,7 +232,7 @@ impl Default for Upstream {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { age: Duration::from_secs(7 * 24 * 3600), count: 100_000 }
+        Self { age: Duration::from_secs(7 * 24 * 3600), count: 100_000, journals: ByteSize::gib(4) }
     }
 }
 
@@ -274,9 +319,14 @@ impl Config {
             limits: Limits {
                 memory,
                 files: memory,
+                disk: self.files.disk_per_execution.as_u64(),
+                artifacts: self.files.count,
                 output: usize::try_from(executions.output.as_u64()).unwrap_or(usize::MAX),
                 ..Limits::default()
             },
+            result: usize::try_from(executions.result.as_u64()).unwrap_or(usize::MAX),
+            artifacts: self.files.kept_per_execution.as_u64(),
+            printed: self.files.printed.as_u64(),
             journal: executions.journal.as_u64(),
             journal_entries: executions.journal_entries,
             suspend_after: executions.suspend_after,
@@ -286,6 +336,7 @@ impl Config {
             recovery_pause: executions.recovery_pause,
             keep_for: self.retention.age,
             keep_most: self.retention.count,
+            keep_journals: self.retention.journals.as_u64(),
         }
     }
 
@@ -297,6 +348,18 @@ impl Config {
             memory: memory.as_u64(),
             disk: disk.as_u64(),
             disk_per_grant: disk_per_grant.as_u64(),
+        }
+    }
+
+    pub(crate) fn egress_settings(&self) -> egress::Settings {
+        let Egress { ca_file, dns, connect_timeout, idle_timeout, exchange_timeout, largest_response } = &self.egress;
+        egress::Settings {
+            ca_file: ca_file.clone(),
+            dns: *dns,
+            connect: *connect_timeout,
+            idle: *idle_timeout,
+            exchange: *exchange_timeout,
+            largest_response: largest_response.as_u64(),
         }
     }
 

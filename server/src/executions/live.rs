@@ -6,7 +6,9 @@ use super::seen::{Cursor, Printed, Progress, Seen};
 use super::state::{Event, IllegalEvent, State};
 use super::waits::{Waiting, Waits};
 use crate::approvals;
+use crate::secrets::{Bound, Scrubber, Stream as Scrubbed};
 use exuvia_runtime::Stream;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -31,9 +33,23 @@ struct Inner {
     waits: Waits,
     /// Whether it is left to the next process.
     is_left: bool,
+    scrubs: Option<Scrubs>,
+}
+
+/// What takes the values of secrets out of all that a program says: stdout and stderr as they come, the rest whole.
+struct Scrubs {
+    stdout: Scrubbed,
+    stderr: Scrubbed,
+    all: Arc<Scrubber>,
 }
 
 impl Inner {
+    fn scrub(&self, text: &mut String) {
+        if let Some(scrubs) = &self.scrubs {
+            scrubs.all.text(text);
+        }
+    }
+
     /// What cannot happen to an execution that is over does not.
     fn happens(&mut self, event: Event) {
         if let Ok(state) = self.record.state.apply(event) {
@@ -51,7 +67,14 @@ impl Live {
             grant: record.grant.clone(),
             leave: cancel.child_token(),
             cancel,
-            inner: Mutex::new(Inner { record, seen, given: None, waits: Waits::default(), is_left: false }),
+            inner: Mutex::new(Inner {
+                record,
+                seen,
+                given: None,
+                waits: Waits::default(),
+                is_left: false,
+                scrubs: None,
+            }),
             changes: watch::Sender::new(0),
         }
     }
@@ -80,6 +103,18 @@ impl Live {
     /// What it has shown so far.
     pub(super) fn so_far(&self) -> Given {
         self.lock().seen.so_far()
+    }
+
+    /// From now on nothing that the program says has the value of a secret. To be called before it begins.
+    pub(super) fn scrub(&self, bound: &Bound) {
+        let scrubs =
+            bound.scrubber().map(|all| Scrubs { stdout: all.stream(), stderr: all.stream(), all: Arc::clone(all) });
+        self.lock().scrubs = scrubs;
+    }
+
+    /// What takes the values of secrets out of what it leaves.
+    pub(super) fn scrubber(&self) -> Option<Arc<Scrubber>> {
+        self.lock().scrubs.as_ref().map(|scrubs| Arc::clone(&scrubs.all))
     }
 
     pub(crate) fn id(&self) -> Id {
@@ -173,13 +208,42 @@ impl Live {
         (inner.record.clone(), inner.given.clone())
     }
 
-    pub(crate) fn print(&self, stream: Stream, bytes: &[u8]) {
-        self.lock().seen.print(stream, bytes);
+    /// Shows what the program prints, and gives what of it may be kept.
+    pub(super) fn print<'b>(&self, stream: Stream, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let mut inner = self.lock();
+        let Inner { seen, scrubs, .. } = &mut *inner;
+        let said = match (scrubs, stream) {
+            (None, _) => Cow::Borrowed(bytes),
+            (Some(scrubs), Stream::Stdout) => Cow::Owned(scrubs.stdout.push(bytes)),
+            (Some(scrubs), Stream::Stderr) => Cow::Owned(scrubs.stderr.push(bytes)),
+        };
+        seen.print(stream, &said);
+        drop(inner);
         self.changed();
+        said
     }
 
-    pub(crate) fn progresses(&self, progress: Progress) {
-        self.lock().seen.progresses(progress);
+    /// The program prints no more. Gives what was held back of it, as it might have been the beginning of a value.
+    pub(super) fn printed_all(&self) -> [(Stream, Vec<u8>); 2] {
+        let mut inner = self.lock();
+        let Inner { seen, scrubs, .. } = &mut *inner;
+        let ends = scrubs.as_mut().map(|scrubs| (scrubs.stdout.end(), scrubs.stderr.end()));
+        let (stdout, stderr) = ends.unwrap_or_default();
+        let rest = [(Stream::Stdout, stdout), (Stream::Stderr, stderr)];
+        for (stream, bytes) in &rest {
+            seen.print(*stream, bytes);
+        }
+        rest
+    }
+
+    pub(crate) fn progresses(&self, mut progress: Progress) {
+        let mut inner = self.lock();
+        if let Some(step) = &mut progress.step {
+            // First: half of a value would not be found.
+            inner.scrub(step);
+        }
+        inner.seen.progresses(progress);
+        drop(inner);
         self.changed();
     }
 
@@ -187,13 +251,27 @@ impl Live {
         self.lock().seen.progress()
     }
 
-    pub(crate) fn called(&self, call: ToolCall) {
-        self.lock().seen.called(call);
+    pub(crate) fn called(&self, mut call: ToolCall) {
+        let mut inner = self.lock();
+        inner.scrub(&mut call.tool);
+        if let Some(error) = &mut call.error {
+            inner.scrub(error);
+        }
+        inner.seen.called(call);
+    }
+
+    /// Counts bytes that it sent or received over HTTP; all of them so far.
+    pub(crate) fn exchanged(&self, bytes: u64) -> u64 {
+        self.lock().seen.exchanged(bytes)
     }
 
     /// Adds to `given` what was seen from here: output and calls.
     pub(crate) fn fill(&self, given: &mut Given) {
-        self.lock().seen.fill(given);
+        let inner = self.lock();
+        if let Some(scrubs) = &inner.scrubs {
+            given.scrub(&scrubs.all);
+        }
+        inner.seen.fill(given);
     }
 
     pub(crate) fn printed(&self, since: Cursor) -> Printed {

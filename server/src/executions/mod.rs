@@ -2,10 +2,13 @@
 //!
 //! [`Executor`] is the only place that moves an execution between states. Each event is stored, then acted on.
 
+mod artifacts;
 mod crashes;
+mod frames;
 mod guests;
 mod host;
 mod id;
+mod journal_room;
 mod journals;
 mod keep;
 mod keys;
@@ -16,6 +19,7 @@ mod outputs;
 mod places;
 mod prune;
 mod record;
+mod recorded;
 mod recover;
 mod request;
 mod rest;
@@ -25,13 +29,17 @@ mod session;
 mod sleepers;
 mod state;
 mod time;
+mod timeline;
 mod tools;
 mod turns;
 mod underway;
 mod view;
 mod waits;
 mod wake;
+mod whole;
 
+pub(crate) use artifacts::{Artifact, Source, View as ArtifactView, ends};
+pub(crate) use frames::{Frame, Frames};
 pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;
@@ -39,9 +47,11 @@ pub(crate) use keys::Submitted;
 pub(crate) use live::Live;
 pub(crate) use outputs::nearest;
 use record::Record;
+pub(crate) use recorded::{Difference, Recorded, Verdict};
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};
 pub(crate) use seen::{Cursor, Progress};
 pub(crate) use state::State;
+pub(crate) use timeline::{Decision, Timeline, is_shown};
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
 
@@ -57,11 +67,14 @@ use self::sleepers::Sleepers;
 use self::time::Time;
 use self::turns::Turns;
 use self::underway::{Room, Underway};
+use crate::egress::Egress;
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::secrets::Secrets;
 use crate::sessions::{Line, Sessions};
+use crate::shelf::{self, Shelf};
 use crate::store;
 use exuvia_policies::Caps;
-use exuvia_runtime::{Limits, Sandbox};
+use exuvia_runtime::{Limits, Sandbox, Spill};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -82,6 +95,12 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// What one execution may use; its wall time is set by each request.
     pub(crate) limits: Limits,
+    /// Most bytes of a result, or of an output variable, in a record.
+    pub(crate) result: usize,
+    /// Most bytes of what is kept of one execution beside its record.
+    pub(crate) artifacts: u64,
+    /// Most bytes kept of what one execution prints.
+    pub(crate) printed: u64,
     /// Most bytes of the journal of one execution.
     pub(crate) journal: u64,
     /// Most entries of it.
@@ -100,18 +119,38 @@ pub(crate) struct Settings {
     pub(crate) keep_for: Duration,
     /// The oldest executions above this number are removed.
     pub(crate) keep_most: usize,
+    /// Most bytes of the journals of executions that have ended.
+    pub(crate) keep_journals: u64,
 }
 
 /// Runs what is asked for. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Executor(Arc<Inner>);
 
+/// What executions are run with.
+pub(crate) struct Parts {
+    pub(crate) sandbox: Sandbox,
+    /// Where long output lies while it comes.
+    pub(crate) spill: Spill,
+    pub(crate) keep: Keep,
+    pub(crate) tools: Arc<dyn Tools>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) sessions: Sessions,
+    pub(crate) shelf: Shelf,
+}
+
 struct Inner {
     sandbox: Sandbox,
+    spill: Spill,
     keep: Keep,
     tools: Arc<dyn Tools>,
+    egress: Arc<Egress>,
     gate: Arc<Gate>,
     sessions: Sessions,
+    shelf: Shelf,
+    secrets: Arc<Secrets>,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
@@ -160,16 +199,19 @@ pub(crate) enum Refused {
     Store(#[from] store::Error),
 }
 
+impl From<shelf::Error> for Refused {
+    fn from(error: shelf::Error) -> Self {
+        match error {
+            shelf::Error::Store(error) => Self::Store(error),
+            other => Self::Arguments(format!("`files`: {other}")),
+        }
+    }
+}
+
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
-    pub(crate) fn start(
-        sandbox: Sandbox,
-        keep: Keep,
-        tools: Arc<dyn Tools>,
-        gate: Arc<Gate>,
-        sessions: Sessions,
-        settings: Settings,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(parts: Parts, settings: Settings) -> Result<Self, Error> {
+        let Parts { sandbox, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let sleepers = Sleepers::new(settings.sleeping);
         // As many as may be under way besides: those, too, are bounded by what they take of memory.
@@ -180,11 +222,15 @@ impl Executor {
             room: Arc::new(room),
             rousing: Mutex::default(),
             sandbox,
+            spill,
+            shelf,
             journals: Journals::start(keep.clone()),
             keep,
             tools,
+            egress,
             gate,
             sessions,
+            secrets,
             places: Arc::default(),
             settings,
             guests,
@@ -246,12 +292,16 @@ impl Executor {
         let grant = granted.grant().to_owned();
         let key = Key::of(&granted);
         let (given, receipt) = granted.spend_as_given();
-        let request = read(given).map_err(Refused::Arguments)?;
+        let mut request = read(given).map_err(Refused::Arguments)?;
         let mut record = Record { key, ..Record::new(&grant, &request) };
+        if !request.files.is_empty() {
+            inner.shelf.lend(&grant, record.id.uuid(), &mut request.files)?;
+        }
         let mut stored = None;
         if wait == Wait::Not {
             // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.
             record.image = request.session.is_none().then(|| inner.sandbox.image().digest.to_owned());
+            record.bounds = record.image.is_some().then(|| inner.limits(&inner.gate.caps(&grant)).into());
             // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
             if inner.turns.is_free() && request.run_at.is_none() && request.session.is_none() {

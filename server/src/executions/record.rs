@@ -1,13 +1,15 @@
 //! What is kept of an execution.
 
+use super::artifacts::Artifact;
 use super::id::Id;
 use super::keys::Key;
 use super::outputs;
 use super::request::Request;
 use super::seen::Progress;
 use super::state::State;
+use crate::secrets::Scrubber;
 use crate::sessions::Name;
-use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
+use exuvia_runtime::{Limit, Limits, Outcome, Output, Traceback, Usage};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -39,6 +41,9 @@ pub(crate) struct Record {
     /// The image that it runs in, when it has a journal and so outlives the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) image: Option<String>,
+    /// What it may use of what a program can see the end of, when it has a journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bounds: Option<Bounds>,
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
@@ -58,6 +63,10 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Record {
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.is_final()
+    }
+
     /// Of an execution that was asked for just now.
     pub(crate) fn new(grant: &str, request: &Request) -> Self {
         Self {
@@ -72,9 +81,24 @@ impl Record {
             started: None,
             ended: None,
             image: None,
+            bounds: None,
             recoveries: 0,
             suspended: false,
         }
+    }
+}
+
+/// Limits that a replay has to keep to: a program may catch a `MemoryError`, and its output is cut.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Bounds {
+    pub(crate) memory: u64,
+    pub(crate) files: u64,
+    pub(crate) output: usize,
+}
+
+impl From<Limits> for Bounds {
+    fn from(limits: Limits) -> Self {
+        Self { memory: limits.memory, files: limits.files, output: limits.output }
     }
 }
 
@@ -97,9 +121,20 @@ pub(crate) struct Given {
     pub(crate) tool_calls: Vec<ToolCall>,
     /// All calls, of which `tool_calls` lists the first.
     pub(crate) calls: u64,
+    /// Bytes sent and received over HTTP.
+    pub(crate) egress_bytes: u64,
     pub(crate) usage: Numbers,
     /// Whether something of the output was cut.
     pub(crate) truncated: bool,
+    /// The files that it left in its working folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) artifacts: Vec<Artifact>,
+    /// What was too long to be here, and renderings of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) output: Vec<Artifact>,
+    /// Whether one of the values was cut.
+    #[serde(skip)]
+    pub(crate) cut: bool,
     /// How far a program is that has not ended, and how often it has said so.
     pub(crate) progress: Option<Progress>,
     pub(crate) steps: u64,
@@ -192,6 +227,15 @@ impl Given {
             error,
             ..Self::default()
         }
+    }
+
+    /// Takes the values of secrets out of what the program gave at its end. Its output comes by `Live`.
+    pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        self.result.iter_mut().chain(self.outputs.values_mut()).for_each(|json| scrubber.json(json));
+        if let Some(Failure { kind, message, traceback, .. }) = &mut self.error {
+            [kind, message, traceback].into_iter().for_each(|text| scrubber.text(text));
+        }
+        self.warnings.iter_mut().chain(&mut self.reprs).for_each(|text| scrubber.text(text));
     }
 
     /// Of an execution that gave nothing but an error.

@@ -79,6 +79,7 @@ impl Inner {
 
     /// Ends what an earlier process had begun.
     pub(super) fn given_up(&self, mut record: Record, failure: Failure) -> Result<(), store::Error> {
+        self.shelf.give_back(&record.grant, record.id.uuid());
         record.ended = Some(now());
         record.state = State::Failed;
         record.suspended = false;

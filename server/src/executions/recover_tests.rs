@@ -2,14 +2,18 @@ use super::*;
 use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::config::Config;
+use crate::egress::Egress;
 use crate::executions::journals::Pages;
 use crate::executions::sleepers::Bed;
-use crate::executions::{Answer, Answering, Caller, Id, Keep, Request, Tools};
+use crate::executions::{Answer, Answering, Caller, Id, Keep, Parts, Request, Tools};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::Grants;
+use crate::secrets::Secrets;
 use crate::sessions::Sessions;
+use crate::shelf::Shelf;
 use crate::store::{Files, Sled, Store};
-use exuvia_runtime::{Cache, Sandbox, Silent, Witness};
+use crate::upstream::Sealed;
+use exuvia_runtime::{Cache, Sandbox, Silent, Spill, Witness};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::Duration;
@@ -41,11 +45,21 @@ fn start(folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Executor {
     let audit = Audit::open(&folder.join("audit")).unwrap();
     let approvals = Approvals::open(&store, &folder.join("approvals.key"), None, false).unwrap();
     let gate = Gate::open(policies, &store, Pins::at(folder.join("pins.json")), audit, Arc::new(approvals)).unwrap();
-    let config = exuvia_runtime::Config { slots: 10, ..exuvia_runtime::Config::new(Cache::of_user().unwrap()) };
+    let spill = Spill::temporary(1 << 30);
+    let config = exuvia_runtime::Config {
+        slots: 10,
+        spill: Some(spill.clone()),
+        ..exuvia_runtime::Config::new(Cache::of_user().unwrap())
+    };
     let sandbox = Sandbox::open(&config, &Silent).unwrap();
     let config = Config::default();
-    let sessions = Sessions::open(store, folder.join("sessions"), config.session_settings()).unwrap();
-    Executor::start(sandbox, keep, Arc::new(NoTools), Arc::new(gate), sessions, config.settings()).unwrap()
+    let sessions = Sessions::open(Arc::clone(&store), folder.join("sessions"), config.session_settings()).unwrap();
+    let shelf = Shelf::open(store, folder.join("shelf"), config.shelf_settings()).unwrap();
+    let (tools, gate) = (Arc::new(NoTools), Arc::new(gate));
+    let egress = Arc::new(Egress::new(Arc::clone(&gate), config.egress_settings()).unwrap());
+    let secrets = Arc::new(Secrets::open(folder, Arc::new(Sealed::open(folder).unwrap())).unwrap());
+    let parts = Parts { sandbox, spill, keep, tools, egress, gate, secrets, sessions, shelf };
+    Executor::start(parts, config.settings()).unwrap()
 }
 
 fn record(image: &str) -> (Record, Request) {
@@ -102,7 +116,7 @@ async fn a_journal_whose_last_part_is_damaged_is_not_guessed_at() {
     keep.begin(&record, &request).unwrap();
     // Another life, and a sleep that breaks off.
     let parts = vec![vec![11, 5], vec![2, 0x80]];
-    keep.write_journals(&[Pages { id: record.id, first: 0, parts, large: Vec::new() }]).unwrap();
+    keep.write_journals(&[Pages { id: record.id, first: 0, before: 0, parts, large: Vec::new() }]).unwrap();
     let executor = start(folder.path(), (store, keep));
     let (kind, message) = failed(&executor, record.id).await;
     assert_eq!(kind, "JournalDamaged");

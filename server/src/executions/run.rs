@@ -191,6 +191,9 @@ impl Run {
             given.usage.wall_ms = (time.took().as_secs_f64() * 1e6).round() / 1e3;
         }
         underway.stop();
+        if !request.files.is_empty() {
+            inner.shelf.give_back(live.grant(), live.id().uuid());
+        }
         // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
         let Held { receipt, place, line } = held;
         drop((place, line));
@@ -237,7 +240,9 @@ pub(super) fn lowered(limit: Duration, cap: Option<u64>) -> Duration {
 
 /// Shows the end, and has it stored soon. `request` is given when nothing of this execution has been stored.
 fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Arc<Request>>) {
+    live.printed_all();
     live.fill(&mut given);
+    given.truncated |= given.cut;
     let record = match live.after(Event::Ended(ending)) {
         Ok(record) => record,
         Err(error) => {

@@ -59,6 +59,8 @@ pub(super) struct Seen {
     stderr: Kept,
     tool_calls: Vec<ToolCall>,
     calls: u64,
+    /// Bytes sent and received over HTTP.
+    egress: u64,
     progress: Option<Progress>,
     steps: u64,
     /// What earlier lives have shown, until this one has come as far.
@@ -73,6 +75,7 @@ impl Seen {
             stderr: Kept::new(most),
             tool_calls: Vec::new(),
             calls: 0,
+            egress: 0,
             progress: None,
             steps: 0,
             earlier: None,
@@ -117,6 +120,12 @@ impl Seen {
         self.catch_up();
     }
 
+    /// Counts bytes that it sent or received; all of them so far.
+    pub(super) fn exchanged(&mut self, bytes: u64) -> u64 {
+        self.egress = self.egress.saturating_add(bytes);
+        self.egress
+    }
+
     pub(super) fn progress(&self) -> Option<Progress> {
         self.earlier.as_ref().map_or_else(|| self.progress.clone(), |earlier| earlier.progress.clone())
     }
@@ -155,6 +164,7 @@ impl Seen {
             given.stderr.clone_from(&earlier.stderr);
             given.tool_calls.clone_from(&earlier.tool_calls);
             (given.truncated, given.written, given.calls) = (earlier.truncated, earlier.written, earlier.calls);
+            given.egress_bytes = earlier.egress_bytes;
             return;
         }
         given.stdout = self.stdout.to_text();
@@ -163,6 +173,7 @@ impl Seen {
         given.written = [self.stdout.written(), self.stderr.written()];
         given.tool_calls.clone_from(&self.tool_calls);
         given.calls = self.calls;
+        given.egress_bytes = self.egress;
     }
 
     /// Forgets what earlier lives have shown once this one has shown as much.

@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::record::{Failure, Given, Numbers, Record, ToolCall};
 use super::seen::{Cursor, Printed, Progress};
-use super::{Executor, Id, State};
+use super::{Executor, Id, State, artifacts};
 use crate::approvals;
 use crate::sessions::Name;
 use crate::store;
@@ -74,7 +74,11 @@ pub(crate) struct Status {
     /// What a person has to approve before its calls go on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) approvals: Vec<approvals::Id>,
-    pub(crate) artifacts: [(); 0],
+    /// The files that it left in its working folder.
+    pub(crate) artifacts: Vec<artifacts::View>,
+    /// Where all of it is that was too long for this answer, and the result as HTML, if it has such a form.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub(crate) more: IndexMap<String, artifacts::View>,
     pub(crate) usage: Usage,
     pub(crate) truncated: bool,
 }
@@ -107,6 +111,7 @@ impl Status {
     }
 
     fn ended(record: Record, given: &Given, since: Cursor, printed: impl FnOnce() -> Printed) -> Self {
+        let id = record.id;
         let success = record.state.is_final().then_some(record.state == State::Completed);
         let printed = if since == Cursor::default() && record.state.is_final() { whole(given) } else { printed() };
         let mut warnings = given.warnings.clone();
@@ -126,8 +131,9 @@ impl Status {
             warnings,
             tool_calls: given.tool_calls.clone(),
             approvals: Vec::new(),
-            artifacts: [],
-            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: 0 },
+            artifacts: artifacts::View::all(id, given),
+            more: artifacts::View::whole(id, given),
+            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: given.egress_bytes },
             truncated: given.truncated,
         }
     }
@@ -207,7 +213,7 @@ fn whole(given: &Given) -> Printed {
 }
 
 /// RFC 3339, in UTC.
-fn time(milliseconds: u64) -> String {
+pub(super) fn time(milliseconds: u64) -> String {
     let time: SystemTime = UNIX_EPOCH + std::time::Duration::from_millis(milliseconds);
     humantime::format_rfc3339_millis(time).to_string()
 }

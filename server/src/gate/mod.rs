@@ -2,13 +2,16 @@
 //! grant that it is made for. What it gives is spent where the effect happens.
 //!
 //! `policies` finds the policy of a grant, `watched` reads its file, `counters` keeps what was counted, `pins` knows what
-//! tools were when they were first seen, `asking` has people approve calls, `denied` is what a caller is told.
+//! tools were when they were first seen, `asking` has people approve calls, `egress` decides requests over HTTP, `secrets`
+//! what becomes of secrets, `denied` is what a caller is told.
 
 mod asking;
 mod counters;
 mod denied;
+mod egress;
 mod pins;
 mod policies;
+mod secrets;
 mod watched;
 
 pub(crate) use denied::Denied;
@@ -229,6 +232,11 @@ impl Gate {
             let reason = "The arguments are not those that the tool takes.";
             self.denied(Decided::of(asker, tool), Denied::new("(arguments)", reason));
         }
+    }
+
+    /// Where the decisions are written.
+    pub(crate) fn audit_folder(&self) -> &std::path::Path {
+        self.audit.folder()
     }
 
     /// The call never started: what it took from the limits is given back.

@@ -6,11 +6,13 @@
 mod commit;
 mod files;
 mod mark;
+mod quota;
 mod room;
 mod seal;
 mod sled;
 
 pub(crate) use self::files::Files;
+pub(crate) use self::quota::{Quota, TooMuch};
 pub(crate) use self::room::{FOR_NEW, Room};
 pub(crate) use self::sled::Sled;
 
@@ -43,12 +45,16 @@ pub(crate) enum Table {
     Journals = 20,
     /// Execution id → when one that sleeps is to be woken.
     Sleepers = 21,
+    /// Execution id → the bytes of its journal; nothing once that was removed before its execution.
+    JournalSizes = 22,
     /// Grant and session id → where its state is.
     Sessions = 30,
+    /// Grant and id → a file that a client gave.
+    Inputs = 40,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -60,7 +66,9 @@ impl Table {
         Self::Keys,
         Self::Journals,
         Self::Sleepers,
+        Self::JournalSizes,
         Self::Sessions,
+        Self::Inputs,
     ];
 }
 

@@ -54,6 +54,9 @@ fn tools() -> Value {
     if std::env::var_os("SHOP").is_some() {
         return shop();
     }
+    if std::env::var_os("LEAK").is_some() {
+        return leaks();
+    }
     json!([
         tool("add", &added, &json!({ "a": number, "b": number }), &["a", "b"]),
         tool("echo-text", "Gives back a text.", &json!({ "text": { "type": "string" } }), &["text"]),
@@ -110,6 +113,15 @@ fn shop() -> Value {
     ])
 }
 
+/// Tools that say what they should not: a secret that their server has.
+fn leaks() -> Value {
+    json!([
+        tool("echo-text", "Gives back a text.", &json!({ "text": { "type": "string" } }), &["text"]),
+        tool("leak", "Says all that it has.", &json!({}), &[]),
+        tool("leak-error", "Fails with all that it has.", &json!({}), &[]),
+    ])
+}
+
 fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Value {
     json!({
         "name": name,
@@ -128,6 +140,10 @@ fn call(params: &Value) -> Value {
         name @ ("look" | "put" | "kill") => count(name, arguments),
         "orders" | "note" | "refund" | "delete_all" => text(&json!({ "done": params["name"] }).to_string()),
         "echo-text" => text(arguments["text"].as_str().unwrap_or_default()),
+        name @ ("leak" | "leak-error") => {
+            let said = format!("it is {}", std::env::var("LEAK").unwrap_or_default());
+            json!({ "content": [{ "type": "text", "text": said }], "isError": name == "leak-error" })
+        }
         "slow" => {
             thread::sleep(Duration::from_millis(arguments["ms"].as_u64().unwrap_or(0)));
             text("\"slept\"")
