@@ -107,13 +107,16 @@ def main():
 def measure(server, many):
     server.start()
     # So that what every server has is there before.
-    warm = submit(server, CLIENTS, time.time())
+    warm_up = min(many, 1000)
+    began = time.monotonic()
+    warm = submit(server, warm_up, time.time())
+    rate = warm_up / (time.monotonic() - began)
     while any(status["success"] is None for status in statuses(server, warm)):
         time.sleep(0.1)
     memory, disk = server.memory(), server.disk()
-    # An estimate of how long it takes to submit them; who wakes before the last sleeps is counted below.
+    # How long it takes to submit them is not known: who wakes before the last sleeps is counted below.
     began = time.monotonic()
-    wake = time.time() + many / 600 + QUIET
+    wake = time.time() + 2 * many / rate + QUIET
     ids = submit(server, many, wake)
     print(f"{many} submitted in {time.monotonic() - began:.0f} s")
     while not all(status.get("suspended") or status["success"] is not None for status in statuses(server, ids[-1:] + ids[::997])):

@@ -157,7 +157,7 @@ fn records(counts: &mut Counts) -> u64 {
     line.trim().trim_end_matches(" sound").parse().unwrap()
 }
 
-/// Seen to fail (with 1,000,020) with a part for each entry.
+/// Seen to fail (with 478,202) with a part for each entry.
 #[test]
 fn a_million_clock_readings_are_few_records() {
     let mut counts = Counts::start("");

@@ -67,7 +67,6 @@ fn a_sleeper_leaves_memory_shows_what_it_did_and_goes_on() {
     assert_eq!(counts.calls(), ["put a/1", "put a/2"]);
 }
 
-/// Seen to fail with a `recover` that does not look at the sleepers.
 #[test]
 fn a_sleeper_sleeps_on_over_restarts_which_are_no_crashes_of_it() {
     let mut counts = start("recoveries = 0\n");

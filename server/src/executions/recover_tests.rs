@@ -16,6 +16,10 @@ use crate::upstream::Sealed;
 use exuvia_runtime::{Cache, Sandbox, Silent, Spill, Witness};
 use serde_json::{Map, Value};
 use std::path::Path;
+use std::time::Duration;
+
+/// Keeps a test from hanging. No test waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// There are none.
 struct NoTools;
@@ -69,7 +73,7 @@ fn record(image: &str) -> (Record, Request) {
 
 async fn failed(executor: &Executor, id: Id) -> (String, String) {
     if let Some(live) = executor.live(id) {
-        live.ended().await;
+        live.ended_within(PATIENCE).await;
     }
     let status = executor.status("local", id, crate::executions::Cursor::default()).unwrap().unwrap();
     assert_eq!(status.summary.status, State::Failed);
@@ -77,7 +81,7 @@ async fn failed(executor: &Executor, id: Id) -> (String, String) {
     (error.kind, error.message)
 }
 
-/// Seen to fail, for either, with the comparison left out: then the one is replayed, and the other sleeps.
+/// Seen to fail with the comparisons left out: then the one is replayed, and the other sleeps.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_began_with_another_image_is_given_up_and_said_to_be() {
     let folder = tempfile::tempdir().unwrap();

@@ -235,6 +235,7 @@ pub(super) fn execution() -> Value {
             "result": { "description": "The value of the script's last expression." },
             "output_vars": { "type": "object" },
             "progress": { "type": "object", "properties": { "fraction": { "type": "number" }, "step": { "type": "string" } } },
+            "suspended": { "type": "boolean", "description": "It waits for long, and is not in memory meanwhile." },
             "stdout": { "type": "string" },
             "stderr": { "type": "string" },
             "next": { "type": "string", "description": "Give it as `since` to read on." },
