@@ -39,7 +39,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A server that logs all there is to log (but for messages of other servers, whole, by rmcp), with the secrets `KEY`, as a placeholder, and `HMAC`, revealed.
+    /// A server that logs all that it and what sends its requests have to say, with the secrets `KEY`, as a placeholder, and `HMAC`, revealed.
     pub(crate) fn start() -> Self {
         let (good, other) = (Recorder::start("127.0.0.1"), Recorder::start("127.0.0.2"));
         let folder = tempfile::tempdir().unwrap();
@@ -105,7 +105,13 @@ pub(crate) fn start(folder: &Path) -> Server {
         command.arg(flag).arg(folder.join(file));
     }
     let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
-    command.env("EXUVIA_LOG", "trace,rmcp=error").env("EXUVIA_TEST_KEY", KEY).env("EXUVIA_TEST_HMAC", HMAC);
+    command
+        .env(
+            "EXUVIA_LOG",
+            "info,exuvia=trace,exuvia_runtime=trace,hyper=trace,hyper_util=trace,rustls=trace,rmcp=error",
+        )
+        .env("EXUVIA_TEST_KEY", KEY)
+        .env("EXUVIA_TEST_HMAC", HMAC);
     let server = Server::of(
         {
             command.stderr(Stdio::from(log));
