@@ -37,7 +37,7 @@ fn a_name_that_leads_inside_is_refused() {
     assert_eq!(reach.run("httpx.get(PLAIN).status_code"), 200);
 }
 
-/// Seen to fail with a second resolution in `dial.rs`.
+/// Seen to fail with `permit.connect` left out of `dial.rs`.
 #[test]
 fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let table: &[(&str, &[&str])] = &[
@@ -77,6 +77,7 @@ fn an_address_in_disguise_is_no_host() {
     }
 }
 
+/// Seen to fail with `permit.connect` left out of `dial.rs`.
 #[test]
 fn a_redirect_is_decided_again() {
     let reach = Reach::with(&[("inner.test", &["10.0.0.1"])], json!([{ "host": "inner.test" }]), json!({}), "");
@@ -114,7 +115,7 @@ fn asked(reach: &Reach, cases: &[&str]) -> Vec<Value> {
     reach.run(&format!("{ASKING}[{calls}]")).as_array().unwrap().clone()
 }
 
-/// Each is seen to reach the server with `request.rs` letting it pass.
+/// Seen to fail with the checks left out of `request.rs`.
 #[test]
 fn a_request_means_one_thing() {
     let reach = Reach::start();
@@ -189,6 +190,7 @@ fn a_request_means_one_thing() {
     assert_eq!(asked(&reach, &fine), [200, 200, 200]);
 }
 
+/// Seen to fail with the arm for `host` left out of `request.rs`.
 #[test]
 fn the_host_header_is_the_urls() {
     let reach = Reach::start();
@@ -279,6 +281,7 @@ got"
     assert_eq!(script("two-framings")[1], "xxx");
 }
 
+/// Seen to fail with nothing taken from `left` in `passage.rs`.
 #[test]
 fn a_body_without_an_end_is_ended_by_its_limits() {
     let reach = Reach::with(&[], json!([]), json!({}), "largest_response = \"1MB\"\nidle_timeout = \"300ms\"\n");
@@ -300,6 +303,7 @@ fn a_body_without_an_end_is_ended_by_its_limits() {
     );
 }
 
+/// Seen to fail with `most` left out of `passage.rs`.
 #[test]
 fn the_policys_bytes_are_those_of_all_exchanges() {
     let reach = Reach::with(&[], json!([]), json!({ "egress_bytes": 100_000 }), "");
