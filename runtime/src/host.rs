@@ -47,6 +47,11 @@ impl Message {
         self.json.get()
     }
 
+    /// All of it, as it was written.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.parts().collect::<Vec<_>>().concat()
+    }
+
     /// Its parts as it was written; together they are all of it.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let tail = self.tail.iter().flat_map(|tail| [&[SEPARATOR][..], tail]);

@@ -53,7 +53,8 @@ pub use error::Error;
 pub use files::{Artifact, Artifacts, Input, LeftOut};
 pub use host::{Effect, Host, Isolated, Message, Outstanding, Pending, Rest, Stream, Uncounted};
 pub use journal::{
-    Bounds, Durable, Halt, Journal, Journaled, Ledger, Memory, Patience, Stay, Suspended, Verdict, Witness, lived,
+    Begun, Bounds, Durable, Fact, Facts, Halt, Journal, Journaled, Ledger, Memory, Patience, Said, Stay, Suspended,
+    Verdict, Witness, lived,
 };
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};

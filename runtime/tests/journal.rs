@@ -61,7 +61,12 @@ fn every_case_replays_to_the_same_bytes_without_the_world() {
         let expected: Value = serde_json::from_slice(&fs::read(path.with_extension("json")).unwrap()).unwrap();
         let inputs = expected["inputs"].as_object().into_iter().flatten();
         let inputs = inputs.map(|(name, value)| (name.clone(), serde_json::value::to_raw_value(value).unwrap()));
-        let program = Program { inputs: inputs.collect(), ..Program::new(fs::read_to_string(&path).unwrap()) };
+        let outputs = expected["outputs_wanted"].as_array().into_iter().flatten();
+        let program = Program {
+            inputs: inputs.collect(),
+            outputs: outputs.map(|name| name.as_str().unwrap().to_owned()).collect(),
+            ..Program::new(fs::read_to_string(&path).unwrap())
+        };
         let ledger = Memory::default();
         let (first, verdict) = run(&place, &program, &ledger, Box::new(Timeless::default()));
         assert_eq!(verdict.halted(), None, "{}", path.display());
@@ -247,6 +252,130 @@ fn a_program_that_leaves_its_record_is_stopped_and_both_are_shown() {
     let (ran, verdict) = run(&place, &Program::new("1"), &ledger, Box::new(Nowhere));
     assert_eq!((ran.ending.as_str(), verdict.halted()), ("finished", None));
     assert!(matches!(verdict.ended(), Some(Halt::Diverged { ref asked, .. }) if asked == "the end"));
+}
+
+/// A host with a function that no journal stands before, and that answers something else each time.
+struct Leaking {
+    journaled: exuvia_runtime::Journaled,
+    answered: Arc<Mutex<u64>>,
+}
+
+impl Host for Leaking {
+    fn clock(&mut self, clock: Clock) -> u64 {
+        self.journaled.clock(clock)
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        self.journaled.output(stream, bytes);
+    }
+
+    fn start(&mut self, effect: Effect) -> Pending {
+        match &effect {
+            Effect::Request(message) if message.get().contains("mcp_T_leak") => {
+                let mut answered = self.answered.lock().unwrap();
+                *answered += 1;
+                let answer = format!("{{\"ok\":{answered}}}").into_bytes();
+                Box::pin(std::future::ready(answer))
+            }
+            _ => self.journaled.start(effect),
+        }
+    }
+}
+
+/// Seen to fail (nothing halts the second run) with `is_same` true of any two requests.
+#[test]
+fn a_host_function_that_is_not_deterministic_is_caught_by_the_record() {
+    let place = Place::new();
+    let (ledger, answered) = (Memory::default(), Arc::new(Mutex::new(0)));
+    let program = Program::new("number = mcp_T_leak()\nprint(mcp_T_look(number))\nprint('after')");
+    let leaking = || {
+        let cancel = CancellationToken::new();
+        let journal = Journal::open(Arc::new(ledger.clone()), bounds(1 << 20), cancel.clone()).unwrap();
+        let verdict = journal.verdict();
+        let journaled = journal.before(Box::new(Counting::default()));
+        let host = Leaking { journaled, answered: Arc::clone(&answered) };
+        let limits = Limits { memory: 512 << 20, ..limits() };
+        let run = place.sandbox.run(&program, &limits, Box::new(host), cancel);
+        (Ran::from(place.runtime.block_on(run).unwrap()), verdict)
+    };
+    let (ran, verdict) = leaking();
+    assert_eq!((ran.stdout.as_str(), verdict.ended()), ("answer 1\nafter\n", None));
+    let (ran, verdict) = leaking();
+    let Some(Halt::Diverged { recorded, asked, .. }) = verdict.halted() else { panic!("{:?}", verdict.halted()) };
+    assert!(recorded.contains("\"positional\": [1]") && asked.contains("\"positional\": [2]"), "{recorded} {asked}");
+    assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), ("stopped: it was cancelled", ""));
+}
+
+/// A host that stops the program where it asks for the second time, and keeps where that is.
+struct Stopping {
+    asked: u64,
+    cancel: CancellationToken,
+    stack: Arc<Mutex<String>>,
+}
+
+impl Host for Stopping {
+    fn clock(&mut self, clock: Clock) -> u64 {
+        Timeless::default().clock(clock)
+    }
+
+    fn output(&mut self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn start(&mut self, effect: Effect) -> Pending {
+        if let Effect::Request(message) = &effect {
+            let message: Value = serde_json::from_str(message.get()).unwrap();
+            if message["op"] == "stands" {
+                message["stack"].as_str().unwrap().clone_into(&mut self.stack.lock().unwrap());
+                self.cancel.cancel();
+                return Box::pin(std::future::pending());
+            }
+        }
+        self.asked += 1;
+        let answer = if self.asked < 2 { r#"{"ok":1}"# } else { r#"{"error":{"type":"ReplayStopped"}}"# };
+        let answer = if self.asked < 2 && matches!(effect, Effect::Sleep(_)) { "" } else { answer };
+        Box::pin(std::future::ready(answer.into()))
+    }
+}
+
+#[test]
+fn a_program_that_is_stopped_at_an_effect_says_where_it_stands_and_cannot_catch_that() {
+    let place = Place::new();
+    let stack = |script: &str| {
+        let (cancel, stack) = (CancellationToken::new(), Arc::default());
+        let host = Stopping { asked: 0, cancel: cancel.clone(), stack: Arc::clone(&stack) };
+        let limits = Limits { memory: 512 << 20, ..limits() };
+        let program = Program::new(script);
+        let run = place.sandbox.run(&program, &limits, Box::new(host), cancel);
+        let ran = Ran::from(place.runtime.block_on(run).unwrap());
+        assert_eq!((ran.ending.as_str(), ran.stdout.as_str()), ("stopped: it was cancelled", ""), "{}", ran.stderr);
+        stack.lock().unwrap().clone()
+    };
+    let caught = "\
+def ask(n):
+    try:
+        return mcp_T_look(n)
+    except BaseException:
+        print('caught')
+for n in range(9):
+    ask(n)";
+    assert_eq!(
+        stack(caught),
+        "  File \"script.py\", line 7, in <module>\n    ask(n)\n  File \"script.py\", line 3, in ask\n    return mcp_T_look(n)\n"
+    );
+    let sleeps = "import time\ntime.sleep(1)\ntry:\n    time.sleep(2)\nexcept BaseException:\n    print('caught')";
+    assert_eq!(stack(sleeps), "  File \"script.py\", line 4, in <module>\n    time.sleep(2)\n");
+    let pool = "\
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(3) as pool:
+    print(list(pool.map(lambda n: mcp_T_look(n), range(4))))";
+    assert!(stack(pool).contains("line 3, in <lambda>\n"), "{}", stack(pool));
+    let coroutine = "\
+import asyncio
+async def main():
+    await asyncio.sleep(1)
+    await asyncio.sleep(2)
+    print('after')
+asyncio.run(main())";
+    assert!(stack(coroutine).contains("line 6, in <module>\n    asyncio.run(main())\n"), "{}", stack(coroutine));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 import json
 
 import _exuvia
-from exuvia_guest import scheduler
+from exuvia_guest import scheduler, stands
 
 TOO_MANY = -1
 TOO_LARGE = -2
@@ -107,6 +107,8 @@ def value(answer):
     if "error" in answer:
         error = answer["error"]
         kind = error.get("type", "")
+        if kind == stands.STOPPED:
+            stands.tell()
         raise _raised(kind, error)
     text = answer.get("text")
     if text is not None:

@@ -5,7 +5,7 @@ import selectors
 from asyncio import selector_events
 
 import _exuvia
-from exuvia_guest import host, scheduler, sockets
+from exuvia_guest import host, scheduler, sockets, stands
 
 # The loop turns so often without waiting (`while …: await asyncio.sleep(0)`) before it looks for answers of the host.
 TURNS = 64
@@ -60,7 +60,7 @@ class Selector(selectors._BaseSelectorImpl):
             self._deliver(ready)
         if timer is not None:
             if ready == timer:
-                _exuvia.answer(timer)
+                stands.told(_exuvia.answer(timer))
             else:
                 scheduler.drop(timer)
 

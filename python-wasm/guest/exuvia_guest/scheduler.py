@@ -14,7 +14,7 @@ from contextvars import Context
 from time import monotonic_ns
 
 import _exuvia
-from exuvia_guest import stuck
+from exuvia_guest import stands, stuck
 
 # Most tasks on the stack: beyond that, a wait for the host starts no further one, and then not even a wait for a task.
 # The second bound leaves room for the task that would end the wait. Both are far from exhausting the C stack.
@@ -142,7 +142,7 @@ def sleep(ns):
         _exuvia.wait((handle,))
     else:
         wait_any((handle,), timer=True)
-    _exuvia.answer(handle)
+    stands.told(_exuvia.answer(handle))
 
 
 def _begin_sleep(ns):
@@ -167,7 +167,7 @@ def _sleep_as_task(me, ns):
     except stuck.Parked:
         me.until = (asked, end)
         raise
-    _exuvia.answer(handle)
+    stands.told(_exuvia.answer(handle))
 
 
 def wait_any(handles, done=None, timer=False):

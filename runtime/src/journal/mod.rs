@@ -6,9 +6,11 @@
 //! - `entry`: one fact, and its bytes; `reader`: a record from its beginning; `ledger`: where it is kept;
 //! - `recorder`: writing, and what may leave when; `replay`: answering from the record;
 //! - `told`: an effect that the record has begun; `halt`: why a run cannot go on;
-//! - `outstanding`, `suspended`: a run that waits for long, and is dropped meanwhile.
+//! - `outstanding`, `suspended`: a run that waits for long, and is dropped meanwhile;
+//! - `facts`: a record for those who only read it.
 
 mod entry;
+mod facts;
 mod halt;
 mod ledger;
 mod outstanding;
@@ -18,6 +20,7 @@ mod replay;
 mod suspended;
 mod told;
 
+pub use facts::{Begun, Fact, Facts, Said};
 pub use halt::Halt;
 pub use ledger::{Durable, Ledger, Memory};
 pub use reader::lived;

@@ -64,6 +64,10 @@ impl Audit {
         self.write(&mut end, &fields).map_err(failed)
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn write(&self, end: &mut End, fields: &str) -> io::Result<()> {
         if end.size >= self.largest_file {
             self.rotate(end)?;

@@ -1,13 +1,16 @@
 //! The audit: one line for each decision, chained so that a line that is cut out, edited or moved shows.
 //!
 //! A line has the grant, the tool, the rule and the names of the arguments, never their values. `chain` seals lines,
-//! `log` writes and rotates the files, `verify` reads them and holds them against the chain.
+//! `log` writes and rotates the files, `verify` reads them and holds them against the chain, `query` finds what was
+//! decided for one execution.
 
 mod chain;
 mod log;
+mod query;
 mod verify;
 
 pub(crate) use log::Audit;
+pub(crate) use query::of_execution;
 pub(crate) use verify::{Verdict, lines, verify};
 
 use crate::approvals;

@@ -95,7 +95,7 @@ pub(super) fn catch_up(folder: &Path, key: &Key, head: &mut Head) -> io::Result<
 }
 
 /// The files that were closed, and the current one.
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = full_files(folder)?;
     let current = folder.join(CURRENT);
     if current.exists() {

@@ -272,6 +272,28 @@ impl Server {
     }
 }
 
+impl Server {
+    /// What the server answers at `path`, of at most `most` bytes.
+    pub(super) fn bytes(&self, path: &str, most: usize) -> Result<Vec<u8>, Failure> {
+        let runtime = runtime()?;
+        let url = self.url.trim_end_matches('/');
+        runtime.block_on(async {
+            let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
+            let request = self.keyed(client.get(format!("{url}{path}")));
+            let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
+            let mut answer = sound(url, answer).await?;
+            let mut bytes = Vec::new();
+            while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(url, &error))? {
+                if bytes.len() + chunk.len() > most {
+                    return Err(Failure::Usage(format!("the answer of `{url}{path}` has more than {most} bytes")));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(bytes)
+        })
+    }
+}
+
 /// Asks the server at `url`, and gives its answer or what it says is wrong.
 pub(super) fn ask(
     url: &str,

@@ -8,16 +8,19 @@ mod files;
 mod folder;
 mod grants;
 mod inputs;
+mod kept;
 mod mcp;
 mod mcp_file;
 mod policy;
 mod print;
 mod progress;
+mod replay;
 mod report;
 mod run;
 mod secrets;
 mod serve;
 mod sessions;
+mod show;
 mod shown;
 
 use clap::error::ErrorKind;
@@ -52,6 +55,7 @@ Examples:
   exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
   exuvia run plot.py --file rows.csv --artifacts out    give it a file, and get those that it writes
   exuvia submit sales.py                        run a program on that server
+  exuvia show UUID                              what happened to it; `exuvia replay UUID` runs it again
   exuvia mcp add time -- uvx mcp-server-time     add an MCP server
   exuvia mcp test                               connect to all, and print their tools
   exuvia doctor                                 see what is cached, and what is wrong
@@ -80,6 +84,8 @@ enum Command {
     Status(client::Look),
     List(client::List),
     Cancel(client::Cancel),
+    Show(show::Arguments),
+    Replay(replay::Arguments),
     Grants(grants::Arguments),
     Policy(policy::Arguments),
     Approvals(approvals::Arguments),
@@ -120,6 +126,8 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => client::status(arguments),
         Command::List(arguments) => client::list(arguments),
         Command::Cancel(arguments) => client::cancel(arguments),
+        Command::Show(arguments) => show::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Grants(arguments) => grants::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Approvals(arguments) => approvals::run(arguments),

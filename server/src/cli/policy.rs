@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<Policy, Failure> {
+pub(super) fn read(path: &Path) -> Result<Policy, Failure> {
     let (_, policy) = crate::gate::read(path).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(policy)
 }

@@ -147,7 +147,7 @@ fn write(outcome: &Outcome, target: &Folder) -> Result<(), Failure> {
 }
 
 /// Cancels at the first Ctrl-C. From a thread of its own, as the program holds this one while it computes.
-fn cancel_on_signal(cancel: &CancellationToken) -> Result<(), Failure> {
+pub(super) fn cancel_on_signal(cancel: &CancellationToken) -> Result<(), Failure> {
     let failed = |source| Failure::System { doing: "wait for signals", source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let cancel = cancel.clone();

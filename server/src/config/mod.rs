@@ -114,6 +114,8 @@ pub(crate) struct Retention {
     pub(crate) age: Duration,
     /// The oldest above this number are removed.
     pub(crate) count: usize,
+    /// Most bytes of the journals of executions that have ended. The oldest go first, before their executions.
+    pub(crate) journals: ByteSize,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -230,7 +232,7 @@ impl Default for Upstream {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { age: Duration::from_secs(7 * 24 * 3600), count: 100_000 }
+        Self { age: Duration::from_secs(7 * 24 * 3600), count: 100_000, journals: ByteSize::gib(4) }
     }
 }
 
@@ -334,6 +336,7 @@ impl Config {
             recovery_pause: executions.recovery_pause,
             keep_for: self.retention.age,
             keep_most: self.retention.count,
+            keep_journals: self.retention.journals.as_u64(),
         }
     }
 

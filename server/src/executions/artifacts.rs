@@ -53,6 +53,14 @@ pub(crate) struct View {
     pub(crate) uri: String,
 }
 
+/// All artifacts of an execution.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    files: Vec<View>,
+    /// What was too long for the record.
+    output: Vec<View>,
+}
+
 impl Source {
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -107,9 +115,9 @@ impl Executor {
     }
 
     /// All artifacts of an execution. None when there is no such execution.
-    pub(crate) fn artifacts(&self, grant: &str, id: Id) -> Result<Option<(Vec<View>, Vec<View>)>, store::Error> {
+    pub(crate) fn artifacts(&self, grant: &str, id: Id) -> Result<Option<Listed>, store::Error> {
         let Some(given) = self.given(grant, id)? else { return Ok(None) };
-        Ok(Some((View::all(id, &given), View::whole(id, &given).into_values().collect())))
+        Ok(Some(Listed { files: View::all(id, &given), output: View::whole(id, &given).into_values().collect() }))
     }
 
     /// What an execution of `grant` gave; nothing as long as it is under way.
@@ -224,10 +232,9 @@ impl Keeping {
     fn put(&mut self, name: &str, size: u64, source: &mut dyn Read, kind: Option<&str>) -> Option<Artifact> {
         let owner = Owner { grant: &self.grant, id: self.id.uuid() };
         // Before any of it is written.
-        let written = match size <= self.left.min(self.shelf.largest()) {
-            true => self.shelf.put(owner, source, self.left),
-            false => Err(shelf::Error::TooLarge { most: self.left.min(self.shelf.largest()) }),
-        };
+        let most = self.left.min(self.shelf.largest());
+        let written =
+            if size <= most { self.shelf.put(owner, source, most) } else { Err(shelf::Error::TooLarge { most }) };
         match written {
             Ok(written) => {
                 self.left = self.left.saturating_sub(written.size);

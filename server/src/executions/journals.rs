@@ -31,6 +31,8 @@ pub(super) struct Journals {
     some: Notify,
     /// Somebody waits.
     urgent: Notify,
+    /// Held while some are written.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// The journal of one execution.
@@ -48,6 +50,8 @@ struct Unwritten {
     waiters: Vec<Waiter>,
     /// The number of the next part.
     next: u64,
+    /// Bytes that were written, large answers among them.
+    bytes: u64,
     is_listed: bool,
 }
 
@@ -58,12 +62,25 @@ pub(super) struct Pages {
     pub(super) first: u64,
     pub(super) parts: Vec<Vec<u8>>,
     pub(super) large: Vec<(Name, Vec<u8>)>,
+    /// Bytes of all of the journal before this write.
+    pub(super) before: u64,
+}
+
+impl Pages {
+    /// Bytes of all of the journal after this write.
+    pub(super) fn bytes(&self) -> u64 {
+        let parts = self.parts.iter().map(Vec::len).sum::<usize>();
+        let large = self.large.iter().map(|(_, answer)| answer.len()).sum::<usize>();
+        self.before + (parts + large) as u64
+    }
 }
 
 impl Journals {
     /// Starts the task that writes. It ends with what is given here.
     pub(super) fn start(keep: Keep) -> Arc<Self> {
-        let journals = Arc::new(Self { keep, listed: Mutex::default(), some: Notify::new(), urgent: Notify::new() });
+        let (listed, some, urgent, writing) =
+            (Mutex::default(), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
+        let journals = Arc::new(Self { keep, listed, some, urgent, writing });
         tokio::spawn(write(Arc::downgrade(&journals)));
         journals
     }
@@ -72,6 +89,23 @@ impl Journals {
     pub(super) fn book(self: &Arc<Self>, id: Id) -> Arc<Book> {
         let (journals, keep) = (Arc::downgrade(self), self.keep.clone());
         Arc::new(Book { id, journals, keep, unwritten: Mutex::default() })
+    }
+
+    /// Waits until what all runs have added so far is in the store, or cannot be written now.
+    pub(super) async fn written(&self) {
+        let receivers: Vec<_> = {
+            let _none_is_being_written = self.writing.lock().await;
+            let listed = self.listed();
+            listed.iter().map(|book| book.wait()).collect()
+        };
+        if receivers.is_empty() {
+            return;
+        }
+        self.urgent.notify_one();
+        for receiver in receivers {
+            // Either way there is nothing more to wait for.
+            let _ = receiver.await;
+        }
     }
 
     fn list(&self, book: Arc<Book>) {
@@ -115,12 +149,18 @@ impl Journals {
 
 async fn write(journals: Weak<Journals>) {
     while let Some(journals) = journals.upgrade() {
+        let writing = journals.writing.lock().await;
         let books = std::mem::take(&mut *journals.listed());
         if books.is_empty() {
+            drop(writing);
             // It may be time to look whether there is a server.
             let _ = tokio::time::timeout(Duration::from_secs(60), journals.some.notified()).await;
             let _ = tokio::time::timeout(PACE, journals.urgent.notified()).await;
-        } else if journals.write(books).await {
+            continue;
+        }
+        let written = journals.write(books).await;
+        drop(writing);
+        if written {
             let _ = tokio::time::timeout(PACE, journals.urgent.notified()).await;
         } else {
             tokio::time::sleep(RETRY).await;
@@ -129,6 +169,13 @@ async fn write(journals: Weak<Journals>) {
 }
 
 impl Book {
+    /// What tells when all that it has so far was written.
+    fn wait(&self) -> oneshot::Receiver<Result<(), String>> {
+        let (sender, receiver) = oneshot::channel();
+        self.unwritten().waiters.push(sender);
+        receiver
+    }
+
     fn list(self: Arc<Self>) {
         let mut unwritten = self.unwritten();
         if !std::mem::replace(&mut unwritten.is_listed, true) {
@@ -145,12 +192,14 @@ impl Book {
         let (parts, large) = (std::mem::take(&mut unwritten.parts), std::mem::take(&mut unwritten.large));
         let first = unwritten.next;
         unwritten.next += parts.len() as u64;
-        (Pages { id: self.id, first, parts, large }, std::mem::take(&mut unwritten.waiters))
+        let pages = Pages { id: self.id, first, parts, large, before: unwritten.bytes };
+        unwritten.bytes = pages.bytes();
+        (pages, std::mem::take(&mut unwritten.waiters))
     }
 
     fn put_back(&self, pages: Pages) {
         let mut unwritten = self.unwritten();
-        unwritten.next = pages.first;
+        (unwritten.next, unwritten.bytes) = (pages.first, pages.before);
         let newer = std::mem::replace(&mut unwritten.parts, pages.parts);
         unwritten.parts.extend(newer);
         let newer = std::mem::replace(&mut unwritten.large, pages.large);
@@ -189,8 +238,7 @@ impl Ledger for Pen {
     }
 
     fn durable(&self) -> Durable {
-        let (sender, receiver) = oneshot::channel();
-        self.0.unwritten().waiters.push(sender);
+        let receiver = self.0.wait();
         Arc::clone(&self.0).list();
         if let Some(journals) = self.0.journals.upgrade() {
             journals.urgent.notify_one();
@@ -201,6 +249,10 @@ impl Ledger for Pen {
     fn part(&self, number: u64) -> Result<Option<Vec<u8>>, String> {
         let part = self.0.keep.journal_part(self.0.id, number).map_err(|error| error.to_string())?;
         if part.is_some() {
+            if number == 0 && self.0.unwritten().next == 0 {
+                let size = self.0.keep.journal_size(self.0.id).map_err(|error| error.to_string())?;
+                self.0.unwritten().bytes = size.unwrap_or_default().bytes();
+            }
             // What is there is not written again.
             let mut unwritten = self.0.unwritten();
             unwritten.next = unwritten.next.max(number + 1);

@@ -177,13 +177,15 @@ impl Keep {
     /// Writes what several journals have got: first the large answers, then what names them.
     pub(super) fn write_journals(&self, all: &[Pages]) -> Result<(), Error> {
         let mut batch = Batch::default();
-        for Pages { id, first, parts, large } in all {
+        for pages in all {
+            let Pages { id, first, parts, large, .. } = pages;
             for (_, answer) in large {
                 self.files.put(id.uuid(), answer)?;
             }
             for (part, number) in parts.iter().zip(*first..) {
                 batch.put(Table::Journals, journal_key(*id, number), part.as_slice());
             }
+            batch.put(Table::JournalSizes, id.as_bytes(), pages.bytes().to_be_bytes());
         }
         self.store.apply(batch)
     }
@@ -198,7 +200,11 @@ impl Keep {
         self.files.get(id.uuid(), blake3::Hash::from_bytes(*name).to_hex().as_str())
     }
 
-    fn remove_journal(&self, id: Id) -> Result<(), Error> {
+    pub(super) fn journal_large_size(&self, id: Id, name: &[u8; 32]) -> Result<u64, Error> {
+        self.files.size(id.uuid(), blake3::Hash::from_bytes(*name).to_hex().as_str())
+    }
+
+    pub(super) fn remove_journal(&self, id: Id) -> Result<(), Error> {
         loop {
             let parts = self.store.last(Table::Journals, id.as_bytes(), None, PARTS_AT_ONCE)?;
             if parts.is_empty() {
@@ -217,7 +223,15 @@ impl Keep {
         self.files.remove(record.id.uuid())?;
         self.remove_journal(record.id)?;
         let mut batch = Batch::default();
-        for table in [Table::Executions, Table::Requests, Table::Results, Table::Unfinished, Table::Sleepers] {
+        let tables = [
+            Table::Executions,
+            Table::Requests,
+            Table::Results,
+            Table::Unfinished,
+            Table::Sleepers,
+            Table::JournalSizes,
+        ];
+        for table in tables {
             batch.remove(table, record.id.as_bytes());
         }
         batch.remove(Table::ByGrant, grant_key(&record.grant, Some(record.id)));
@@ -225,6 +239,21 @@ impl Keep {
             batch.remove(Table::Keys, key_place(&record.grant, key));
         }
         self.store.apply(batch)
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The file that a value is in, if it is in one.
+    pub(super) fn file_of(&self, table: Table, id: Id) -> Result<Option<String>, Error> {
+        let value = self.store.get(table, id.as_bytes())?.unwrap_or_default();
+        let name = value.strip_prefix(&[FILE]).and_then(|name| std::str::from_utf8(name).ok());
+        Ok(name.map(str::to_owned))
     }
 
     fn each_key(&self, table: Table, mut see: impl FnMut(Id)) -> Result<(), Error> {

@@ -265,9 +265,8 @@ impl Live {
         self.lock().seen.exchanged(bytes)
     }
 
-    /// Adds to `given` what was seen from here: output and calls. The program is over.
+    /// Adds to `given` what was seen from here: output and calls.
     pub(crate) fn fill(&self, given: &mut Given) {
-        self.printed_all();
         let inner = self.lock();
         if let Some(scrubs) = &inner.scrubs {
             given.scrub(&scrubs.all);

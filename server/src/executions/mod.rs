@@ -4,9 +4,11 @@
 
 mod artifacts;
 mod crashes;
+mod frames;
 mod guests;
 mod host;
 mod id;
+mod journal_room;
 mod journals;
 mod keep;
 mod keys;
@@ -17,6 +19,7 @@ mod outputs;
 mod places;
 mod prune;
 mod record;
+mod recorded;
 mod recover;
 mod request;
 mod rest;
@@ -26,6 +29,7 @@ mod session;
 mod sleepers;
 mod state;
 mod time;
+mod timeline;
 mod tools;
 mod turns;
 mod underway;
@@ -34,7 +38,8 @@ mod waits;
 mod wake;
 mod whole;
 
-pub(crate) use artifacts::{Artifact, Source, View as ArtifactView, ends};
+pub(crate) use artifacts::{Artifact, Listed, Source, View as ArtifactView, ends};
+pub(crate) use frames::{Frame, Frames};
 pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;
@@ -42,9 +47,11 @@ pub(crate) use keys::Submitted;
 pub(crate) use live::Live;
 pub(crate) use outputs::nearest;
 use record::Record;
+pub(crate) use recorded::{Difference, Recorded, Verdict};
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};
 pub(crate) use seen::{Cursor, Progress};
 pub(crate) use state::State;
+pub(crate) use timeline::{Decision, Timeline, is_shown};
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
 
@@ -112,6 +119,8 @@ pub(crate) struct Settings {
     pub(crate) keep_for: Duration,
     /// The oldest executions above this number are removed.
     pub(crate) keep_most: usize,
+    /// Most bytes of the journals of executions that have ended.
+    pub(crate) keep_journals: u64,
 }
 
 /// Runs what is asked for. Cheap to clone.
@@ -292,6 +301,7 @@ impl Executor {
         if wait == Wait::Not {
             // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.
             record.image = request.session.is_none().then(|| inner.sandbox.image().digest.to_owned());
+            record.bounds = record.image.is_some().then(|| inner.limits(&inner.gate.caps(&grant)).into());
             // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
             if inner.turns.is_free() && request.run_at.is_none() && request.session.is_none() {

@@ -1,5 +1,6 @@
 //! What goes on in the background: making records durable, and removing those that are too old or too many.
 
+use super::journal_room::bounded;
 use super::meanwhile::write_meanwhile;
 use super::wake::wake;
 use super::{Inner, now};
@@ -37,6 +38,8 @@ async fn write_soon(inner: Weak<Inner>) {
 pub(super) async fn write(inner: &Arc<Inner>) {
     let _one = inner.writing.lock().await;
     let finished = std::mem::take(&mut *inner.finished());
+    // What has ended has all of its journal, whenever this process dies.
+    inner.journals.written().await;
     let keeping = Arc::clone(inner);
     let written = tokio::task::spawn_blocking(move || (keeping.keep.ended(&finished), finished)).await;
     match written {
@@ -65,10 +68,11 @@ pub(super) async fn write(inner: &Arc<Inner>) {
 
 async fn prune(inner: Weak<Inner>) {
     while let Some(strong) = inner.upgrade() {
-        let pruned = tokio::task::spawn_blocking(move || pruned(&strong)).await;
+        let both = move || Ok::<_, Error>((pruned(&strong)?, bounded(&strong)?));
+        let pruned = tokio::task::spawn_blocking(both).await;
         match pruned {
-            Ok(Ok(0)) => {}
-            Ok(Ok(count)) => info!(count, "removed old executions"),
+            Ok(Ok((0, 0))) => {}
+            Ok(Ok((count, journals))) => info!(count, journals, "removed old executions, and journals alone"),
             Ok(Err(error)) => error!(%error, "could not remove old executions"),
             Err(error) => error!(%error, "the removal of old executions failed"),
         }

@@ -9,7 +9,7 @@ use super::seen::Progress;
 use super::state::State;
 use crate::secrets::Scrubber;
 use crate::sessions::Name;
-use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
+use exuvia_runtime::{Limit, Limits, Outcome, Output, Traceback, Usage};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -41,6 +41,9 @@ pub(crate) struct Record {
     /// The image that it runs in, when it has a journal and so outlives the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) image: Option<String>,
+    /// What it may use of what a program can see the end of, when it has a journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bounds: Option<Bounds>,
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
@@ -60,6 +63,10 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Record {
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.is_final()
+    }
+
     /// Of an execution that was asked for just now.
     pub(crate) fn new(grant: &str, request: &Request) -> Self {
         Self {
@@ -74,9 +81,24 @@ impl Record {
             started: None,
             ended: None,
             image: None,
+            bounds: None,
             recoveries: 0,
             suspended: false,
         }
+    }
+}
+
+/// Limits that a replay has to keep to: a program may catch a `MemoryError`, and its output is cut.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Bounds {
+    pub(crate) memory: u64,
+    pub(crate) files: u64,
+    pub(crate) output: usize,
+}
+
+impl From<Limits> for Bounds {
+    fn from(limits: Limits) -> Self {
+        Self { memory: limits.memory, files: limits.files, output: limits.output }
     }
 }
 

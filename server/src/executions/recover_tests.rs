@@ -112,7 +112,7 @@ async fn a_journal_whose_last_part_is_damaged_is_not_guessed_at() {
     keep.begin(&record, &request).unwrap();
     // Another life, and a sleep that breaks off.
     let parts = vec![vec![11, 5], vec![2, 0x80]];
-    keep.write_journals(&[Pages { id: record.id, first: 0, parts, large: Vec::new() }]).unwrap();
+    keep.write_journals(&[Pages { id: record.id, first: 0, before: 0, parts, large: Vec::new() }]).unwrap();
     let executor = start(folder.path(), (store, keep));
     let (kind, message) = failed(&executor, record.id).await;
     assert_eq!(kind, "JournalDamaged");

@@ -240,6 +240,7 @@ pub(super) fn lowered(limit: Duration, cap: Option<u64>) -> Duration {
 
 /// Shows the end, and has it stored soon. `request` is given when nothing of this execution has been stored.
 fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Arc<Request>>) {
+    live.printed_all();
     live.fill(&mut given);
     given.truncated |= given.cut;
     let record = match live.after(Event::Ended(ending)) {

@@ -213,7 +213,7 @@ fn whole(given: &Given) -> Printed {
 }
 
 /// RFC 3339, in UTC.
-fn time(milliseconds: u64) -> String {
+pub(super) fn time(milliseconds: u64) -> String {
     let time: SystemTime = UNIX_EPOCH + std::time::Duration::from_millis(milliseconds);
     humantime::format_rfc3339_millis(time).to_string()
 }

@@ -130,7 +130,7 @@ mod tests {
         let spill = Spill::open(folder.path(), 1 << 20).unwrap();
         let mut whole = Whole::new(Some(spill), 8, u64::MAX);
         for _ in 0..3 {
-            whole.print(Stream::Stdout, &[b'x'; 700_000]);
+            whole.print(Stream::Stdout, &vec![b'x'; 700_000]);
         }
         let taken = whole.take();
         assert!(matches!(taken.as_slice(), [(_, long)] if !long.is_whole && text(long).len() == 700_000));

@@ -234,6 +234,11 @@ impl Gate {
         }
     }
 
+    /// Where the decisions are written.
+    pub(crate) fn audit_folder(&self) -> &std::path::Path {
+        self.audit.folder()
+    }
+
     /// The call never started: what it took from the limits is given back.
     pub(crate) fn refund(&self, granted: Granted) {
         if let Err(error) = granted.permit.refund(&self.counters) {

@@ -4,7 +4,7 @@ use super::gated;
 use crate::app::App;
 use crate::executions::{Artifact, ArtifactView, Id, Source, Status};
 use crate::gate::Stop;
-use crate::shelf::{Owner, kind, name};
+use crate::shelf::{self, Owner, kind, name};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::ErrorData;
@@ -45,23 +45,28 @@ pub(super) async fn beside(
         let lines: Vec<_> = all.take(MOST_LINKS).map(line).collect();
         result.content.push(ContentBlock::text(lines.join("\n")));
     }
+    result.content.extend(pictures(app, grant, status).await);
+    result
+}
+
+/// The pictures among the files that are small enough for a model's context.
+async fn pictures(app: &App, grant: &str, status: &Status) -> Vec<ContentBlock> {
     let shown = status.artifacts.iter().map(|view| &view.artifact);
     let shown = shown.filter(|one| kind::is_picture(&one.kind) && one.size <= LARGEST_PICTURE);
     let pictures: Vec<Artifact> = shown.take(MOST_PICTURES).cloned().collect();
-    if !pictures.is_empty() {
-        let (shelf, grant, id) = (app.shelf.clone(), grant.to_owned(), status.summary.execution_uuid);
-        let read = tokio::task::spawn_blocking(move || {
-            let owner = Owner { grant: &grant, id: id.uuid() };
-            let read =
-                |one: &Artifact| Some((bytes(shelf.get(owner, &one.hash).ok()?, one.size).ok()?, one.kind.clone()));
-            pictures.iter().filter_map(read).collect::<Vec<_>>()
-        });
-        let pictures = read.await.unwrap_or_default();
-        result
-            .content
-            .extend(pictures.into_iter().map(|(bytes, kind)| ContentBlock::image(STANDARD.encode(bytes), kind)));
+    if pictures.is_empty() {
+        return Vec::new();
     }
-    result
+    let (shelf, grant, id) = (app.shelf.clone(), grant.to_owned(), status.summary.execution_uuid);
+    let read = tokio::task::spawn_blocking(move || {
+        let owner = Owner { grant: &grant, id: id.uuid() };
+        let picture = |one: &Artifact| {
+            let bytes = bytes(shelf.get(owner, &one.hash).ok()?, one.size).ok()?;
+            Some(ContentBlock::image(STANDARD.encode(bytes), one.kind.clone()))
+        };
+        pictures.iter().filter_map(picture).collect()
+    });
+    read.await.unwrap_or_default()
 }
 
 fn line(view: &ArtifactView) -> String {
@@ -121,35 +126,20 @@ pub(super) fn is_file(uri: &str) -> bool {
 
 /// Reads a file as a resource, for whoever it belongs to. Decided as a status is.
 pub(super) async fn read(app: &App, grant: &str, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-    let missing = || {
-        let why = format!("there is no resource `{uri}`: it is another's, or has expired");
-        ErrorData::resource_not_found(why, Some(json!({ "uri": uri })))
-    };
-    let named = parsed(uri).ok_or_else(missing)?;
+    let named = parsed(uri).ok_or_else(|| missing(uri))?;
     let arguments = match &named {
         Named::Artifact(id, ..) => json!({ "execution_uuid": id }),
         Named::Input(id) => json!({ "file": id }),
     };
     let arguments = arguments.as_object().cloned().unwrap_or_default();
     let granted = gated::decide(app, grant, "checkCodeExecStatus", arguments).await.map_err(|stop| match stop {
-        Stop::Denied(denied) if denied.is_hidden => missing(),
+        Stop::Denied(denied) if denied.is_hidden => missing(uri),
         Stop::Denied(denied) => ErrorData::invalid_request(denied.text(), Some(denied.data())),
         Stop::Arguments(why) => ErrorData::invalid_params(why, None),
     })?;
     app.gate.settle(granted.spend_as_given().1, true);
-    let failed = |error: &dyn std::error::Error| ErrorData::internal_error(error.to_string(), None);
-    let (kind, size, file) = match named {
-        Named::Artifact(id, place, name) => {
-            let found = app.executor.artifact(grant, id, place, &name).map_err(|error| failed(&error))?;
-            let (artifact, file) = found.ok_or_else(missing)?;
-            (artifact.kind, artifact.size, file)
-        }
-        Named::Input(id) => {
-            let found = app.shelf.input(grant, id).map_err(|error| failed(&error))?.ok_or_else(missing)?;
-            let file = app.shelf.get(Owner { grant, id }, &found.hash).map_err(|error| failed(&error))?;
-            (found.kind, found.size, file)
-        }
-    };
+    let found = found(app, grant, named).map_err(|error| failed(&error))?;
+    let Found { kind, size, file } = found.ok_or_else(|| missing(uri))?;
     if size > LARGEST_READ {
         let way = uri.replacen("exuvia://", &format!("{}/v1/", app.base_url), 1);
         let why = format!(
@@ -160,6 +150,36 @@ pub(super) async fn read(app: &App, grant: &str, uri: &str) -> Result<ReadResour
     let contents = tokio::task::spawn_blocking(move || bytes(file, size)).await;
     let contents = contents.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     Ok(ReadResourceResult::new(vec![contents_of(contents, &kind, uri).with_mime_type(kind)]))
+}
+
+fn missing(uri: &str) -> ErrorData {
+    let why = format!("there is no resource `{uri}`: it is another's, or has expired");
+    ErrorData::resource_not_found(why, Some(json!({ "uri": uri })))
+}
+
+fn failed(error: &dyn std::error::Error) -> ErrorData {
+    ErrorData::internal_error(error.to_string(), None)
+}
+
+struct Found {
+    kind: String,
+    size: u64,
+    file: File,
+}
+
+/// The file of a grant that is named; another's is none.
+fn found(app: &App, grant: &str, named: Named) -> Result<Option<Found>, shelf::Error> {
+    match named {
+        Named::Artifact(id, place, name) => {
+            let found = app.executor.artifact(grant, id, place, &name)?;
+            Ok(found.map(|(artifact, file)| Found { kind: artifact.kind, size: artifact.size, file }))
+        }
+        Named::Input(id) => {
+            let Some(input) = app.shelf.input(grant, id)? else { return Ok(None) };
+            let file = app.shelf.get(Owner { grant, id }, &input.hash)?;
+            Ok(Some(Found { kind: input.kind, size: input.size, file }))
+        }
+    }
 }
 
 fn contents_of(bytes: Vec<u8>, kind: &str, uri: &str) -> ResourceContents {

@@ -39,38 +39,52 @@ pub(super) async fn answer(described: Described<'_>, file: File, headers: &Heade
     }
     // A part of another content is of no use.
     let is_same = text(IF_RANGE).is_none_or(|known| known == tag);
-    let asked = text(RANGE).filter(|_| is_same).and_then(|range| part(range, described.size));
-    let (status, part) = match asked {
-        None => (StatusCode::OK, 0..described.size),
-        Some(Some(part)) => (StatusCode::PARTIAL_CONTENT, part),
-        Some(None) => {
-            let range = format!("bytes */{}", described.size);
-            let refusal = Response::builder().status(StatusCode::RANGE_NOT_SATISFIABLE).header(CONTENT_RANGE, range);
-            return built(refusal, Body::empty());
+    let size = described.size;
+    let (status, part) = match text(RANGE).filter(|_| is_same).map_or(Asked::Whole, |range| asked(range, size)) {
+        Asked::Whole => (StatusCode::OK, 0..size),
+        Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+        Asked::Beyond => {
+            let refusal = Response::builder().status(StatusCode::RANGE_NOT_SATISFIABLE);
+            return built(refusal.header(CONTENT_RANGE, format!("bytes */{size}")), Body::empty());
         }
     };
-    let mut response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, content_type(described.kind))
-        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(CONTENT_SECURITY_POLICY, NOTHING)
-        .header(CONTENT_DISPOSITION, disposition(described.name, described.kind))
-        .header(CONTENT_LENGTH, part.end - part.start)
-        .header(ACCEPT_RANGES, "bytes")
-        .header(ETAG, tag);
+    let mut response = described.response(status).header(CONTENT_LENGTH, part.end - part.start).header(ETAG, tag);
     if status == StatusCode::PARTIAL_CONTENT {
-        let range = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), described.size);
+        let range = format!("bytes {}-{}/{size}", part.start, part.end.saturating_sub(1));
         response = response.header(CONTENT_RANGE, range);
     }
-    built(response, streamed(file, part).await.map_err(unreadable)?)
+    let body = streamed(file, part).await.map_err(|error| unreadable(&error))?;
+    built(response, body)
+}
+
+impl Described<'_> {
+    /// An answer that says what the file is, and that nobody is to take it for anything else.
+    fn response(&self, status: StatusCode) -> http::response::Builder {
+        Response::builder()
+            .status(status)
+            .header(CONTENT_TYPE, content_type(self.kind))
+            .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .header(CONTENT_SECURITY_POLICY, NOTHING)
+            .header(CONTENT_DISPOSITION, disposition(self.name, self.kind))
+            .header(ACCEPT_RANGES, "bytes")
+    }
 }
 
 fn built(response: http::response::Builder, body: Body) -> Result<Response, Error> {
-    response.body(body).map_err(|error| unreadable(io::Error::other(error)))
+    response.body(body).map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: io::Error) -> Error {
+fn unreadable(error: &dyn std::error::Error) -> Error {
     Error::Plain(StatusCode::INTERNAL_SERVER_ERROR, format!("the file could not be read: {error}"))
+}
+
+/// How much of a file is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Whole,
+    Part(Range<u64>),
+    /// A part that it does not have.
+    Beyond,
 }
 
 async fn streamed(file: File, part: Range<u64>) -> io::Result<Body> {
@@ -84,21 +98,22 @@ async fn streamed(file: File, part: Range<u64>) -> io::Result<Body> {
     })))
 }
 
-/// The part that `range` names of `size` bytes: none when it is to be ignored, none within when there is no such part.
-fn part(range: &str, size: u64) -> Option<Option<Range<u64>>> {
-    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
-    // Several parts are answered with the whole, as they may be.
-    if last.contains(',') {
-        return None;
+/// What `range` asks for of `size` bytes. Several parts, and what makes no sense, are answered with the whole, as HTTP allows.
+fn asked(range: &str, size: u64) -> Asked {
+    let ends = || {
+        let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+        let number = |text: &str| text.trim().parse::<u64>();
+        Some(match (first.trim().is_empty(), last.trim().is_empty()) {
+            (true, _) => (size.saturating_sub(number(last).ok()?), size),
+            (false, true) => (number(first).ok()?, size),
+            (false, false) => (number(first).ok()?, number(last).ok()?.saturating_add(1).min(size)),
+        })
+    };
+    match ends() {
+        None => Asked::Whole,
+        Some((first, end)) if first < end => Asked::Part(first..end),
+        Some(_) => Asked::Beyond,
     }
-    let (first, last) = (first.trim(), last.trim());
-    if first.is_empty() {
-        let count: u64 = last.parse().ok()?;
-        return Some((count > 0 && size > 0).then(|| size.saturating_sub(count)..size));
-    }
-    let first: u64 = first.parse().ok()?;
-    let end = if last.is_empty() { size } else { last.parse::<u64>().ok()?.saturating_add(1).min(size) };
-    Some((first < end).then_some(first..end))
 }
 
 /// Text is in UTF-8, or it would not have been taken for text.
@@ -119,17 +134,17 @@ mod tests {
 
     #[test]
     fn parts_are_read_as_http_has_them() {
-        assert_eq!(part("bytes=0-3", 10), Some(Some(0..4)));
-        assert_eq!(part("bytes=4-", 10), Some(Some(4..10)));
-        assert_eq!(part("bytes=-3", 10), Some(Some(7..10)));
-        assert_eq!(part("bytes=-30", 10), Some(Some(0..10)));
-        assert_eq!(part("bytes=0-99", 10), Some(Some(0..10)));
-        assert_eq!(part("bytes=0-18446744073709551615", 10), Some(Some(0..10)));
+        assert_eq!(asked("bytes=0-3", 10), Asked::Part(0..4));
+        assert_eq!(asked("bytes=4-", 10), Asked::Part(4..10));
+        assert_eq!(asked("bytes=-3", 10), Asked::Part(7..10));
+        assert_eq!(asked("bytes=-30", 10), Asked::Part(0..10));
+        assert_eq!(asked("bytes=0-99", 10), Asked::Part(0..10));
+        assert_eq!(asked("bytes=0-18446744073709551615", 10), Asked::Part(0..10));
         for beyond in ["bytes=10-", "bytes=5-4", "bytes=-0"] {
-            assert_eq!(part(beyond, 10), Some(None), "{beyond}");
+            assert_eq!(asked(beyond, 10), Asked::Beyond, "{beyond}");
         }
         for ignored in ["bytes=0-1,3-4", "lines=1-2", "bytes=a-b", "bytes", "bytes=-"] {
-            assert_eq!(part(ignored, 10), None, "{ignored}");
+            assert_eq!(asked(ignored, 10), Asked::Whole, "{ignored}");
         }
     }
 

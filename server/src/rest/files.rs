@@ -4,7 +4,7 @@ use super::content::{Described, answer};
 use super::error::Error;
 use super::executions::{id, permit, unknown};
 use crate::app::App;
-use crate::executions::{ArtifactView, Id, Source};
+use crate::executions::{Id, Listed, Source};
 use crate::grants::Principal;
 use crate::shelf::{self, Owner, View};
 use axum::extract::{Path, Query, Request, State};
@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::{self, Read};
 use tokio::sync::mpsc;
@@ -21,22 +21,14 @@ use uuid::Uuid;
 /// Pieces of an upload that wait for the disk, each of them what came in one read from the client.
 const WAITING: usize = 4;
 
-#[derive(Serialize)]
-pub(super) struct Left {
-    files: Vec<ArtifactView>,
-    /// What was too long for the record.
-    output: Vec<ArtifactView>,
-}
-
 /// Decided as a status is.
 pub(super) async fn list(
     State(app): State<App>,
     Extension(principal): Extension<Principal>,
     Path(uuid): Path<String>,
-) -> Result<Json<Left>, Error> {
+) -> Result<Json<Listed>, Error> {
     let id = looked_at(&app, &principal, &uuid).await?;
-    let (files, output) = app.executor.artifacts(&principal.grant, id)?.ok_or_else(|| unknown(id))?;
-    Ok(Json(Left { files, output }))
+    app.executor.artifacts(&principal.grant, id)?.map(Json).ok_or_else(|| unknown(id))
 }
 
 pub(super) async fn file(

@@ -10,6 +10,7 @@ mod health;
 mod oauth;
 mod secrets;
 mod sessions;
+mod timeline;
 mod tools;
 
 use crate::app::App;
@@ -45,6 +46,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/executions/{uuid}/output/{*name}", get(files::output))
         .route("/v1/files", post(files::give).get(files::inputs))
         .route("/v1/files/{id}", get(files::input).delete(files::forget))
+        .route("/v1/executions/{uuid}/timeline", get(timeline::timeline))
+        .route("/v1/executions/{uuid}/journal", get(timeline::journal))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{id}", delete(sessions::remove))
 }

@@ -28,6 +28,8 @@ pub(crate) use vault::{Error as VaultError, Vault};
 
 use crate::upstream::Sealed;
 use exuvia_policies::{Policy, SecretSource};
+use indexmap::IndexMap;
+use serde_json::value::{RawValue, to_raw_value};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,6 +59,15 @@ impl Secrets {
         let vault = Vault::at(folder, sealed);
         vault.prepare()?;
         Ok(Self { vault, placeholders })
+    }
+
+    /// What stands for the secrets of these names in `scope`.
+    pub(crate) fn placeholders(&self, scope: Scope<'_>, names: &[String]) -> IndexMap<String, Box<RawValue>> {
+        let made = names.iter().filter_map(|name| {
+            let placeholder = to_raw_value(&self.placeholders.make(scope, name)).ok()?;
+            Some((name.clone(), placeholder))
+        });
+        made.collect()
     }
 
     /// Those that a policy lists.

@@ -68,7 +68,7 @@ impl Contents {
         make_folder(&folder).map_err(failed("make the folder"))?;
         let temporary = folder.join(format!("{}.new", Uuid::now_v7()));
         let mut share = Share { contents: self, grant: label(owner.grant), taken: 0 };
-        let written = self.copy(source, &temporary, most, &mut share).and_then(|written| {
+        let written = copy(source, &temporary, most, &mut share).and_then(|written| {
             let path = folder.join(&written.hash);
             // The same content once more takes no more room.
             let is_known = path.exists();
@@ -82,33 +82,6 @@ impl Contents {
             let _ = fs::remove_file(&temporary);
         }
         written
-    }
-
-    fn copy(&self, source: &mut dyn Read, path: &Path, most: u64, share: &mut Share<'_>) -> Result<Written, Error> {
-        let writing = |error| Error::Store(store::Error::file("write", path)(error));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut file = file.map_err(writing)?;
-        let mut hash = blake3::Hasher::new();
-        let (mut size, mut head, mut chunk) = (0_u64, Vec::new(), vec![0; CHUNK]);
-        loop {
-            let count = match source.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::Source(error)),
-            };
-            let bytes = chunk.get(..count).unwrap_or_default();
-            size += count as u64;
-            if size > most {
-                return Err(Error::TooLarge { most });
-            }
-            share.reach(size)?;
-            head.extend(bytes.iter().take(LOOKED_AT - head.len().min(LOOKED_AT)));
-            hash.update(bytes);
-            file.write_all(bytes).map_err(writing)?;
-        }
-        file.sync_all().map_err(writing)?;
-        Ok(Written { hash: hash.finalize().to_hex().to_string(), size, head })
     }
 
     pub(super) fn get(&self, owner: Owner<'_>, hash: &str) -> io::Result<File> {
@@ -188,6 +161,33 @@ impl Contents {
         let last = owner.id.as_bytes().last().copied().unwrap_or_default();
         self.folder.join(label(owner.grant)).join(format!("{last:02x}")).join(owner.id.to_string())
     }
+}
+
+fn copy(source: &mut dyn Read, path: &Path, most: u64, share: &mut Share<'_>) -> Result<Written, Error> {
+    let writing = |error| Error::Store(store::Error::file("write", path)(error));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.map_err(writing)?;
+    let mut hash = blake3::Hasher::new();
+    let (mut size, mut head, mut chunk) = (0_u64, Vec::new(), vec![0; CHUNK]);
+    loop {
+        let count = match source.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::Source(error)),
+        };
+        let bytes = chunk.get(..count).unwrap_or_default();
+        size += count as u64;
+        if size > most {
+            return Err(Error::TooLarge { most });
+        }
+        share.reach(size)?;
+        head.extend(bytes.iter().take(LOOKED_AT - head.len().min(LOOKED_AT)));
+        hash.update(bytes);
+        file.write_all(bytes).map_err(writing)?;
+    }
+    file.sync_all().map_err(writing)?;
+    Ok(Written { hash: hash.finalize().to_hex().to_string(), size, head })
 }
 
 impl Share<'_> {

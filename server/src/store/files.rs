@@ -46,6 +46,12 @@ impl Files {
         Err(Error::Record { key: path.display().to_string() })
     }
 
+    /// The size of what [`Self::put`] named.
+    pub(crate) fn size(&self, execution: Uuid, name: &str) -> Result<u64, Error> {
+        let path = self.folder(execution).join(name);
+        fs::metadata(&path).map(|metadata| metadata.len()).map_err(Error::file("look at", path))
+    }
+
     /// Removes what [`Self::put`] named.
     pub(crate) fn remove_one(&self, execution: Uuid, name: &str) -> Result<(), Error> {
         let path = self.folder(execution).join(name);
@@ -97,6 +103,11 @@ mod tests {
         let name = files.put(id, b"large").unwrap();
         assert_eq!(files.put(id, b"large").unwrap(), name);
         assert_eq!(files.get(id, &name).unwrap(), b"large");
+        assert_eq!(files.size(id, &name).unwrap(), 5);
+        let other = files.put(id, b"other").unwrap();
+        files.remove_one(id, &other).unwrap();
+        files.remove_one(id, &other).unwrap();
+        assert!(files.get(id, &other).is_err() && files.get(id, &name).is_ok());
         fs::write(files.folder(id).join(&name), b"changed").unwrap();
         assert!(matches!(files.get(id, &name), Err(Error::Record { .. })));
         files.remove(id).unwrap();

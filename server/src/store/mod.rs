@@ -45,6 +45,8 @@ pub(crate) enum Table {
     Journals = 20,
     /// Execution id → when one that sleeps is to be woken.
     Sleepers = 21,
+    /// Execution id → the bytes of its journal; nothing once that was removed before its execution.
+    JournalSizes = 22,
     /// Grant and session id → where its state is.
     Sessions = 30,
     /// Grant and id → a file that a client gave.
@@ -52,7 +54,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -64,6 +66,7 @@ impl Table {
         Self::Keys,
         Self::Journals,
         Self::Sleepers,
+        Self::JournalSizes,
         Self::Sessions,
         Self::Inputs,
     ];

@@ -97,6 +97,15 @@ pub(super) enum Unusable {
     Schema,
 }
 
+impl Tool {
+    /// A tool of which nothing is known but what it takes. None when that cannot be used.
+    pub(crate) fn of_schema(alias: &str, schema: &Value) -> Option<Self> {
+        let tool = rmcp::model::Tool::new(alias.to_owned(), "", Arc::new(schema.as_object()?.clone()));
+        let definition = Arc::new(Definition::new("", tool).ok()?);
+        Some(Self { alias: alias.to_owned(), definition })
+    }
+}
+
 impl Definition {
     /// What `server` says about `tool`, within the bounds. Too long descriptions are cut; the rest is refused.
     pub(super) fn new(server: &str, tool: rmcp::model::Tool) -> Result<Self, Unusable> {

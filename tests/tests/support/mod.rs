@@ -8,6 +8,7 @@ pub(crate) mod leaks;
 pub(crate) mod names;
 pub(crate) mod reach;
 pub(crate) mod recorder;
+pub(crate) mod records;
 pub(crate) mod server;
 pub(crate) mod web;
 
