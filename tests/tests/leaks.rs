@@ -26,7 +26,7 @@ fn strays(place: &Place, way: &Way, status: &Value, secret: &str, whole: bool) -
         }
     }
     let reached = leaked(&good, secret, true).is_some();
-    if reached != (way.verdict == "sent") {
+    if reached != way.verdict.starts_with("sent") {
         strays.push(format!("{}: the host that it is for was sent {:?}", way.name, String::from_utf8_lossy(&good)));
     }
     strays
@@ -48,7 +48,7 @@ fn a_program_with_a_placeholder_has_nothing_to_leak() {
         let status = place.run(&way.script, "KEY");
         strays.extend(self::strays(&place, way, &status, KEY, false));
         let is_denied = status.to_string().contains("[POLICY DENIED]");
-        if is_denied != (way.verdict == "denied") {
+        if is_denied != way.verdict.ends_with("denied") {
             strays.push(format!("{} is {}: {status}", way.name, if is_denied { "denied" } else { "let through" }));
         }
     }

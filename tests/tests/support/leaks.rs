@@ -59,7 +59,8 @@ impl Place {
 
     /// Runs a script as a job, which has a journal, and gives its status.
     pub(crate) fn run(&self, script: &str, secret: &str) -> Value {
-        let arguments = json!({ "script": script, "required_secrets": [secret],
+        let outputs = if script.contains("leaked =") { json!(["leaked"]) } else { json!([]) };
+        let arguments = json!({ "script": script, "required_secrets": [secret], "output_vars": outputs,
             "input_vars": { "GOOD": self.good.url, "OTHER": self.other.url } });
         let (failed, answer, text) = self.server.tool("asyncExecuteCode", arguments);
         assert!(!failed, "{text}");
