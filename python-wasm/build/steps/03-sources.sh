@@ -40,7 +40,7 @@ tar xf "$D"/debian/freetype_*.debian.tar.xz -C freetype-debian --strip-component
 patch -d freetype -p1 -s -f --no-backup-if-mismatch <freetype-debian/patches/CVE-2026-23865.patch # the others are of Debian's packaging
 mkdir pybind11
 cp -r "$("$VENV/bin/python3" -c 'import pybind11; print(pybind11.get_include())')" pybind11/include
-for tree in cpython numpy pandas pybind11 matplotlib; do
+for tree in cpython numpy pandas pybind11 kiwisolver pillow matplotlib; do
     for change in "$RECIPE"/patches/$tree/*.patch; do
         patch -d $tree -p1 -s -f --no-backup-if-mismatch <"$change"
     done

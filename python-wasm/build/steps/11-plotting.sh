@@ -28,8 +28,7 @@ kiwisolver() {
 contourpy() {
     local version
     version=$(sed -n 's/^Version: //p' "$W/src/contourpy/PKG-INFO")
-    # -Os: its templates have three times the size at -O3.
-    module contourpy._contourpy "$W/src/contourpy/src" $cxx -Os "-DCONTOURPY_VERSION=$version" <<<"
+    module contourpy._contourpy "$W/src/contourpy/src" $cxx "-DCONTOURPY_VERSION=$version" <<<"
         chunk_local.cpp contour_generator.cpp converter.cpp fill_type.cpp line_type.cpp mpl2005_original.cpp mpl2005.cpp
         mpl2014.cpp outer_or_hole.cpp serial.cpp threaded.cpp util.cpp wrap.cpp z_interp.cpp"
     cp ../lib/contourpy/*.py "$PLOTTING/contourpy" # contourpy.util draws with other libraries

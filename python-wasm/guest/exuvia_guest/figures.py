@@ -22,15 +22,17 @@ _saved = 0
 
 
 def install():
-    """Called before the snapshot, and before pyplot has chosen its backend."""
+    """Called before the snapshot."""
     global opened, Figure
-    from matplotlib import _pylab_helpers, artist, backend_bases, figure
+    from matplotlib import _pylab_helpers, artist, backend_bases, figure, pyplot
 
     opened = _pylab_helpers.Gcf.figs
     Figure = figure.Figure
     backend_bases.FigureManagerBase.show = _show_one
     backend_bases.FigureManagerBase.pyplot_show = classmethod(_show)
     _watch(Figure, artist.Artist.stale)
+    # pyplot takes what `show` is from the backend when it is chosen, which an import may have done.
+    pyplot.switch_backend("agg")
 
 
 def keep(figure):
