@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds CPython, NumPy and pandas for wasm32-wasip1, and packs them into ../dist.
+# Builds CPython, NumPy, pandas and matplotlib for wasm32-wasip1, and packs them into ../dist.
 #
 #   build.sh               every step, in order
 #   build.sh 07 10 12      some of them

@@ -17,11 +17,15 @@ TARGET="--target=wasm32-wasip1 --sysroot=$W/sysroot"
 # No path of this machine in the artefact.
 PREFIX_MAP="-ffile-prefix-map=$W=/build -ffile-prefix-map=$PYTHON_WASM=/recipe"
 CFLAGS_WASM="-O3 -msimd128 $PREFIX_MAP"
+# setjmp and longjmp stand on wasm exceptions: for the C libraries that end an error so.
+SETJMP="-mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false"
 
 VENV=$W/venv
 NATIVE=$W/native/python
 CPYTHON=$W/src/cpython
 SITE=$W/install/usr/local/lib/site-packages
+# What steps/11-plotting.sh makes, laid out alike.
+PLOTTING=$W/plotting
 
 say() { echo "[$(date +%T)] $*"; }
 # Runs a command or function with its output in log/$1; shows the log's end when it fails. The

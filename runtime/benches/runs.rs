@@ -6,12 +6,13 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use exuvia_runtime::{Cache, Config, Isolated, Limits, Program, Sandbox, Silent};
 use tokio_util::sync::CancellationToken;
 
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("pass", "pass"),
     ("print", "print(1)"),
     ("json", "import json\nprint(json.dumps(json.loads('{\"a\": [1, 2.5, null]}')))"),
     ("import pandas", "import pandas\npandas.__version__"),
     ("groupby", "import pandas as pd\npd.DataFrame({'k': list('abab'), 'v': [1, 2, 3, 4]}).groupby('k')['v'].sum()"),
+    ("plot", "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.savefig('plot.png')"),
 ];
 
 fn fresh(criterion: &mut Criterion) {

@@ -575,3 +575,24 @@ fn objects_that_fight_being_freed() {
     ends(&ran, "finished", "end\n");
     assert_eq!(ran.stderr.matches("SystemExit: in del").count(), 3);
 }
+
+// Pictures and fonts, read by code in C. What it does wrong stays in the guest's memory.
+
+#[test]
+fn thousands_of_damaged_pictures_and_fonts() {
+    let ran = survive(include_str!("hostile/pictures.py"), &Limits { files: 64 * MIB, ..with_memory(512) });
+    ends(&ran, "finished", include_str!("hostile/pictures.stdout"));
+}
+
+/// Without `patches/matplotlib/0002-size-of-images.patch` the size wraps round: the same program was seen to end in a
+/// memory fault in a module built so.
+#[test]
+fn figures_that_no_memory_holds() {
+    let program = "import matplotlib.pyplot as plt\n\
+        for size in [(655.36, 655.36), (40000, 40000)]:\n    \
+        try: plt.figure(figsize=size, dpi=100).savefig('x.png')\n    \
+        except (ValueError, MemoryError) as error: print(type(error).__name__)\n\
+        plt.close('all')";
+    let ran = survive(program, &with_memory(256));
+    ends(&ran, "finished", "ValueError\nValueError\n");
+}

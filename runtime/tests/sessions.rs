@@ -294,6 +294,17 @@ fn a_session_works_alike_where_instances_are_made_anew() {
     assert_eq!(calls.value("int(frame.a.sum())"), json!(3));
 }
 
+/// Seen to fail without `figures.close()` in `finish_call`: the second call draws on the first one's figure, which is its only one.
+#[test]
+fn figures_are_saved_and_closed_at_the_end_of_each_call() {
+    let mut calls = Calls::new();
+    calls.value("import matplotlib.pyplot as plt, os\nfig, ax = plt.subplots(figsize=(1, 1))\nax.plot([1, 2])\nNone");
+    let listed = "sorted(name for name in os.listdir() if name.endswith('.png'))";
+    assert_eq!(calls.value(&format!("plt.plot([1])\n[plt.get_fignums(), {listed}]")), json!([[1], ["figure-1.png"]]));
+    calls.value("ax.set_title('changed')\nfig");
+    assert_eq!(calls.value(listed), json!(["figure-1.png", "figure-2.png", "figure-3.png"]));
+}
+
 /// Seen to fail with a `check_session` that does not look at the snapshot.
 #[test]
 fn a_state_of_another_snapshot_or_a_damaged_one_is_refused() {

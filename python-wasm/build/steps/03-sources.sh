@@ -17,7 +17,10 @@ unpack() { # folder, archive
 unpack zlib "$D"/debian/zlib_*.orig.tar.gz
 unpack bzip2 "$D"/debian/bzip2_*.orig.tar.gz
 unpack xz "$D"/debian/xz-utils_*.orig.tar.xz
-cp -r "$D/sdist/numpy" "$D/sdist/pandas" .
+unpack freetype "$D"/debian/freetype_*.orig.tar.xz
+unpack jpeg "$D"/debian/libjpeg-turbo_*.orig.tar.gz
+unpack qhull "$D"/debian/qhull_*.orig.tar.gz
+for name in numpy pandas matplotlib contourpy kiwisolver pillow; do cp -r "$D/sdist/$name" .; done
 cp -r "$W/crate/vendor/libsqlite3-sys/sqlite3" sqlite
 unzip -q "$D"/llvm/ziglang-*.whl 'ziglang/lib/libcxxabi/*' 'ziglang/lib/libunwind/*' 'ziglang/lib/libcxx/*' -d llvm
 
@@ -32,7 +35,12 @@ done
 
 # Ours.
 cp -r cpython-native cpython
-for tree in cpython numpy pandas; do
+mkdir freetype-debian
+tar xf "$D"/debian/freetype_*.debian.tar.xz -C freetype-debian --strip-components=1
+patch -d freetype -p1 -s -f --no-backup-if-mismatch <freetype-debian/patches/CVE-2026-23865.patch # the others are of Debian's packaging
+mkdir pybind11
+cp -r "$("$VENV/bin/python3" -c 'import pybind11; print(pybind11.get_include())')" pybind11/include
+for tree in cpython numpy pandas pybind11 kiwisolver pillow matplotlib; do
     for change in "$RECIPE"/patches/$tree/*.patch; do
         patch -d $tree -p1 -s -f --no-backup-if-mismatch <"$change"
     done

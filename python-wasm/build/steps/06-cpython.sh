@@ -14,7 +14,7 @@ export CFLAGS="$CFLAGS_WASM" CPPFLAGS="-I$W/prefix/include" LDFLAGS="-L$W/prefix
 export ZLIB_CFLAGS="-I$W/prefix/include" ZLIB_LIBS=-lz BZIP2_CFLAGS="-I$W/prefix/include" BZIP2_LIBS=-lbz2 \
     LIBLZMA_CFLAGS="-I$W/prefix/include" LIBLZMA_LIBS=-llzma
 cd "$W/python"
-# ac_cv_func_mmap: the emulation in wasi-libc is for the module mmap alone (steps/09-modules.sh).
+# ac_cv_func_mmap: the emulation in wasi-libc is for the module mmap alone (steps/10-modules.sh).
 logged python-configure.log ../src/cpython/configure --host=wasm32-wasip1 --build=x86_64-pc-linux-gnu \
     --with-build-python="$NATIVE" --prefix=/usr/local --disable-test-modules --with-pymalloc --without-ensurepip \
     ac_cv_func_mmap=no

@@ -12,6 +12,9 @@ COMPONENTS = {
     "cpython": [f"{SOURCES}/cpython/LICENSE"],
     # expat, libmpdec, mimalloc, the hash functions and others that are part of CPython's source.
     "cpython-incorporated": [f"{SOURCES}/cpython/Doc/license.rst", f"{SOURCES}/cpython/Modules/expat/COPYING"],
+    "freetype": [f"{SOURCES}/freetype/LICENSE.TXT", f"{SOURCES}/freetype/docs/FTL.TXT"],
+    "libjpeg-turbo": [f"{SOURCES}/jpeg/LICENSE.md", f"{SOURCES}/jpeg/README.ijg"],
+    "qhull": [f"{SOURCES}/qhull/COPYING.txt"],
     "zlib": [f"{SOURCES}/zlib/LICENSE"],
     "bzip2": [f"{SOURCES}/bzip2/LICENSE"],
     "xz": [f"{SOURCES}/xz/COPYING", f"{SOURCES}/xz/COPYING.0BSD"],
@@ -57,6 +60,9 @@ def main():
     os.makedirs(folder)
     texts = {name: "\n".join(read(path) for path in paths) for name, paths in COMPONENTS.items()}
     texts["sqlite"] = sqlite()
+    for name in ("cppy", "pybind11"):  # C++ headers that modules are made of
+        (path,) = glob.glob(f"{W}/venv/lib/python3*/site-packages/{name}-*.dist-info/**/LICENSE", recursive=True)
+        texts[name] = read(path)
     for name, paths in packages():
         texts[name] = "\n".join(f"--- {os.path.basename(path)} ---\n\n{read(path)}" for path in paths)
     for name, text in sorted(texts.items()):

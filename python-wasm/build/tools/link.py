@@ -86,7 +86,7 @@ def main():
         + ["-Wl,--lto-O3", f"-Wl,--thinlto-cache-dir={W}/lto-cache", *linked, f"{PYTHON}/libpython3.13.a"]
         + [f"{PYTHON}/Modules/_decimal/libmpdec/libmpdec.a", f"{PYTHON}/Modules/expat/libexpat.a"]
         + sorted(glob.glob(f"{PYTHON}/Modules/_hacl/*.a"))
-        + [f"-L{W}/prefix/lib", "-lz", "-lbz2", "-llzma", "-ldl", "-lwasi-emulated-signal"]
+        + [f"-L{W}/prefix/lib", "-lfreetype", "-ljpeg", "-lqhull_r", "-lsetjmp", "-lz", "-lbz2", "-llzma", "-ldl", "-lwasi-emulated-signal"]
         + ["-lwasi-emulated-getpid", "-lwasi-emulated-process-clocks", "-lwasi-emulated-mman"]
         + ["-lc-printscan-long-double", "-lm", "-nostdlib++", "-Wl,--whole-archive"]
         + [f"{W}/cxx/libcxxabi.a", "-Wl,--no-whole-archive", "-lc++"]

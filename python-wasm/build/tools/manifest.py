@@ -19,11 +19,18 @@ LICENCES = {
     "libc++abi-22-dev-wasm32": "Apache-2.0 WITH LLVM-exception",
     "python3.13": "Python-2.0",
     "zlib": "Zlib",
+    "freetype": "FTL",
+    "libjpeg-turbo": "IJG AND BSD-3-Clause AND Zlib",
+    "qhull": "Qhull",
+    "cppy": "BSD-3-Clause",
+    "pybind11": "BSD-3-Clause",
     "bzip2": "bzip2-1.0.6",
     "xz-utils": "0BSD",
     "libsqlite3-sys": "MIT, SQLite itself in the public domain",
     "ziglang": "of its libc++abi and libunwind: Apache-2.0 WITH LLVM-exception",
 }
+# Headers that compiled modules are made of.
+HEADERS = ("cppy", "pybind11")
 TOOLS = ("clang-22", "lld-22", "llvm-22", "libclang-rt-22-dev-wasm32", "zstd")
 
 
@@ -48,6 +55,7 @@ def file_entry(path, packed):
 def debian_sources():
     sums = {name: digest for digest, name in lines("debian.sha256")}
     for kind, package in lines("debian.txt"):
+        kind = {"tarball": "source"}.get(kind, kind)
         name, version = package.split("=", 1)
         files = {f: s for f, s in sums.items() if f.startswith(name + "_")}
         yield {"registry": "Debian", "kind": kind, "name": name, "version": version, "licence": LICENCES[name], "sha256": files}
@@ -59,6 +67,10 @@ def python_sources(packages):
             name, version = pin.split("==")
             licence = LICENCES.get(name) or packages[name]["licence"]
             yield {"registry": "Python", "name": name, "version": version, "licence": licence, "sha256": digest.split(":")[1]}
+    for pin, digest in lines("pip-build.txt"):
+        name, version = pin.split("==")
+        if name in HEADERS:
+            yield {"registry": "Python", "name": name, "version": version, "licence": LICENCES[name], "sha256": digest.split(":")[1]}
 
 
 def crates():
@@ -111,6 +123,7 @@ def main():
             "python": python_version(),
             "numpy": packages["numpy"]["version"],
             "pandas": packages["pandas"]["version"],
+            "matplotlib": packages["matplotlib"]["version"],
         },
         "files": {"python.wasm.zst": wasm, "library.tar.zst": library},
         "packages": packages,

@@ -16,17 +16,36 @@ import zipfile
 
 W = os.environ["W"]
 SITE = f"{W}/install/usr/local/lib/site-packages"
+PLOTTING = f"{W}/plotting"
+# What is built here: the name of its source, where it was installed, what of it is the package's.
+BUILT = (
+    ("numpy", SITE, ["numpy"]),
+    ("pandas", SITE, ["pandas"]),
+    ("contourpy", PLOTTING, ["contourpy"]),
+    ("kiwisolver", PLOTTING, ["kiwisolver"]),
+    ("matplotlib", PLOTTING, ["matplotlib", "mpl_toolkits", "pylab.py"]),
+    ("pillow", PLOTTING, ["PIL"]),
+)
 VERSION = "python3.13"
 
 # Without a use in the guest: other programs, graphics, installers, the manual's text.
 STDLIB_LEFT_OUT = {"idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "pydoc_data", "__phello__"}
 ALWAYS_LEFT_OUT = (".so", ".a", ".pyc")
 # Of use to compilers and type checkers only.
-SUFFIXES_LEFT_OUT = (*ALWAYS_LEFT_OUT, ".pyi", ".pxd", ".pyx", ".h", ".c")
+SUFFIXES_LEFT_OUT = (*ALWAYS_LEFT_OUT, ".pyi", ".pxd", ".pyx", ".h", ".c", "meson.build")
 FOLDERS_LEFT_OUT = {"__pycache__"}
 TESTS_LEFT_OUT = {"test", "tests"}
-# Tests, or files of tests, that lie elsewhere.
-FILES_LEFT_OUT = {"pandas/conftest.py", "numpy/conftest.py"}
+# What lies elsewhere of tests, and what has no use here: windows and browsers to draw in, the documentation's parts,
+# samples; of the fonts those that another can stand for.
+PATHS_LEFT_OUT = """
+pandas/conftest.py numpy/conftest.py
+matplotlib/sphinxext matplotlib/mpl-data/sample_data matplotlib/mpl-data/images matplotlib/mpl-data/plot_directive
+matplotlib/mpl-data/fonts/ttf/DejaVuSans-BoldOblique.ttf matplotlib/mpl-data/fonts/ttf/DejaVuSansMono-*.ttf
+matplotlib/mpl-data/fonts/ttf/DejaVuSerif*.ttf matplotlib/backends/web_backend matplotlib/backends/qt_editor
+matplotlib/backends/qt_compat.py matplotlib/backends/backend_[gntqw]*.py matplotlib/backends/backend_macosx.py
+matplotlib/backends/backend_cairo.py matplotlib/backends/_backend_[gt]*.py
+PIL/ImageQt.py PIL/ImageTk.py PIL/_tkinter_finder.py
+""".split()
 
 
 def copy(source, target, with_tests):
@@ -72,15 +91,18 @@ def standard_library(lib, with_tests):
     without_build_paths(f"{lib}/{os.path.basename(config)}")
 
 
-def built_package(name, packages, with_tests):
-    """NumPy or pandas as meson installed it, with the metadata that a wheel would have."""
-    copy(f"{SITE}/{name}", f"{packages}/{name}", with_tests)
+def built_package(name, site, tops, packages, with_tests):
+    """A package that was compiled here, with the metadata that a wheel would have."""
+    for top in tops:
+        if os.path.isfile(f"{site}/{top}"):
+            shutil.copyfile(f"{site}/{top}", f"{packages}/{top}")
+        else:
+            copy(f"{site}/{top}", f"{packages}/{top}", with_tests)
     for path in glob.glob(f"{packages}/{name}/__config__.py"):
         without_build_paths(path)
     if not with_tests:
-        for path in FILES_LEFT_OUT:
-            if os.path.exists(f"{packages}/{path}"):
-                os.remove(f"{packages}/{path}")
+        for path in [path for pattern in PATHS_LEFT_OUT for path in glob.glob(f"{packages}/{pattern}")]:
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
     source = f"{W}/src/{name}"
     with open(f"{source}/PKG-INFO") as file:
         metadata = file.read()
@@ -91,11 +113,17 @@ def built_package(name, packages, with_tests):
         file.write(metadata)
     with open(f"{info}/WHEEL", "w") as file:
         file.write("Wheel-Version: 1.0\nGenerator: exuvia\nRoot-Is-Purelib: false\nTag: cp313-cp313-wasi_wasm32\n")
-    for name_of_licence in re.findall(r"^License-File: (.*)$", metadata, re.M):
+    # matplotlib's metadata does not name its licences, which are a folder.
+    for name_of_licence in licences_of(source, metadata):
         target = f"{info}/licenses/{name_of_licence}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copyfile(f"{source}/{name_of_licence}", target)
-    record(packages, info, [name, os.path.basename(info)])
+    record(packages, info, [*tops, os.path.basename(info)])
+
+
+def licences_of(source, metadata):
+    named = re.findall(r"^License-File: (.*)$", metadata, re.M)
+    return named or [os.path.relpath(path, source) for path in sorted(glob.glob(f"{source}/LICENSE/*"))]
 
 
 def wheel(path, packages, with_tests):
@@ -138,8 +166,8 @@ def main():
     standard_library(lib, with_tests)
     shutil.rmtree(packages)
     os.makedirs(packages)
-    for name in ("numpy", "pandas"):
-        built_package(name, packages, with_tests)
+    for name, site, tops in BUILT:
+        built_package(name, site, tops, packages, with_tests)
     download = f"{W}/download"
     folders = ["wheels", "stripped"] + (["test"] if with_tests else [])
     for folder in folders:

@@ -44,6 +44,10 @@ def boot():
         from exuvia_guest import frames
 
         frames.install()
+    if "matplotlib" in sys.modules:
+        from exuvia_guest import figures
+
+        figures.install()
     if "anyio" in sys.modules:
         from exuvia_guest import anyio_threads
 

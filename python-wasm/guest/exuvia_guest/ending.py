@@ -4,7 +4,7 @@ import atexit
 import logging
 import sys
 
-from exuvia_guest import parking, scheduler
+from exuvia_guest import figures, parking, scheduler
 
 # Kept because a program may replace or close `sys.stdout`.
 _STDOUT = sys.stdout
@@ -43,6 +43,8 @@ def finish_threads_and_output():
             scheduler.run_remaining()
     if scheduler.parked:
         parking.report_forgotten()
+    if figures.opened:
+        figures.keep_open()
     if logging._handlerList:
         # Boot cleared atexit, and with it logging's own callback.
         logging.shutdown()
@@ -51,12 +53,15 @@ def finish_threads_and_output():
 
 def finish_call():
     """The end of one call of a session, which is no end of the program: exit callbacks are not run, handlers stay open, and threads
-    that still wait go on when a later call waits."""
+    that still wait go on when a later call waits. Figures are closed, as at the end of a notebook's cell."""
     if scheduler.has_queued():
         try:
             scheduler.run_remaining()
         except BaseException as raised:
             _report(raised)
+    if figures.opened:
+        figures.keep_open()
+    figures.close()
     for reference in logging._handlerList[:]:
         handler = reference()
         if handler is not None:

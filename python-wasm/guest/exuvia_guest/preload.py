@@ -23,6 +23,9 @@ numpy numpy.linalg numpy.fft numpy.random numpy.ma numpy.polynomial numpy.lib.re
 pandas pandas.io.json pandas.io.parsers pandas.io.excel pandas.io.html pandas.io.sql pandas.core.groupby
 pandas.core.reshape.api pandas.core.window pandas.core.arrays pandas.io.formats.format pandas.io.formats.style_render
 pandas.tseries.offsets pandas.tseries.holiday pandas.api.types pandas.testing
+PIL PIL.Image PIL.ImageDraw PIL.ImageFont PIL.ImageOps PIL.PngImagePlugin PIL.JpegImagePlugin PIL.GifImagePlugin PIL.BmpImagePlugin
+matplotlib matplotlib.pyplot matplotlib.dates matplotlib.backends.backend_agg matplotlib.backends.backend_svg
+matplotlib.backends.backend_pdf pandas.plotting pandas.plotting._matplotlib seaborn
 bs4 soupsieve jinja2 markupsafe openpyxl tabulate typing_extensions
 dateutil dateutil.parser dateutil.relativedelta dateutil.rrule dateutil.tz six tzdata yaml
 certifi idna charset_normalizer urllib3 requests sniffio anyio anyio._backends._asyncio h11 httpcore httpx datagen_sdk exuvia

@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 
 import _exuvia
-from exuvia_guest import ending, errors, html, sessions, tools
+from exuvia_guest import ending, errors, figures, html, sessions, tools
 from exuvia_guest.convert import Conversion, dumps
 from exuvia_guest.source import compile_program
 
@@ -53,6 +53,8 @@ def run(message):
             exec(head, names)
         if tail is not None:
             value = eval(tail, names)
+            if figures.Figure is not None and isinstance(value, figures.Figure):
+                figures.keep(value)
     except SystemExit as exit:
         status = ending.status(exit)
     except BaseException as raised:

@@ -43,6 +43,25 @@ numbers = (array @ array).sum(), array.mean(axis=0), np.linalg.norm(array), np.s
 frame
 """,
     """
+import io
+import matplotlib.pyplot as plt, numpy as np
+fig, (left, right) = plt.subplots(1, 2, figsize=(4, 2))
+x = np.linspace(0, 10, 50)
+left.plot(x, np.sin(x), "o--", label="$\\sin(x)$")
+left.fill_between(x, 0, x, alpha=0.3)
+left.set(title="Title", xlabel="x", ylabel="y")
+left.legend()
+left.grid(True)
+right.bar(["a", "b"], [1, 2])
+right.scatter(x, x, c=x)
+right.hist(x)
+right.text(0.5, 0.5, "text", weight="bold", style="italic")
+fig.colorbar(right.imshow(x.reshape(10, 5)))
+fig.tight_layout()
+fig.savefig(io.BytesIO(), format="png")
+plt.close("all")
+""",
+    """
 import nowhere_to_be_found
 """,
     """
@@ -132,7 +151,7 @@ def run():
     program._exuvia.finish = _ignore
     try:
         for source in PROGRAMS:
-            if "pandas" in source and "pandas" not in sys.modules:
+            if any(package in source and package not in sys.modules for package in ("pandas", "matplotlib")):
                 continue
             encoded = source.encode()
             for _ in range(3):

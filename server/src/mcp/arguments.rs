@@ -25,9 +25,12 @@ const MOST_SECRETS: usize = 100;
 const TAKEN: [&str; 1] = ["input_vars"];
 
 /// Packages that every program has, by their names on the index, in lower case.
-const BUILT_IN: [&str; 14] = [
+const BUILT_IN: [&str; 17] = [
     "numpy",
     "pandas",
+    "matplotlib",
+    "seaborn",
+    "pillow",
     "httpx",
     "requests",
     "pyyaml",
