@@ -12,19 +12,22 @@
 //! - `watch`, `watchdog`, `fence`: its limits, and how it is stopped;
 //! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
 //! - `journal`: the record of what a run was told, and the run from its record;
-//! - `cache`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
+//! - `layer`, `extension`: packages beside those of the image;
+//! - `cache`, `sealed`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
 
 mod cache;
 mod clock;
 mod effects;
 mod engine;
 mod error;
+mod extension;
 mod fence;
 mod files;
 mod guest;
 mod host;
 mod journal;
 mod keeper;
+mod layer;
 mod limits;
 mod outcome;
 mod output;
@@ -34,6 +37,7 @@ mod progress;
 mod run;
 mod sandbox;
 mod saved;
+mod sealed;
 mod slot;
 mod slots;
 mod snapshot;
@@ -45,11 +49,13 @@ mod wasi;
 mod watch;
 mod watchdog;
 
-pub use cache::{Cache, Damage, Entry};
+pub use cache::{Cache, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
+pub use extension::Extension;
 pub use host::{Effect, Host, Isolated, Pending, Stream, Uncounted};
 pub use journal::{Durable, Halt, Journal, Journaled, Ledger, Memory, Stay, Verdict, Witness};
+pub use layer::{Layer, Layers, Making, Tree};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
 pub use output::Kept;
@@ -58,5 +64,6 @@ pub use program::Program;
 pub use progress::{Phase, Progress, Silent};
 pub use sandbox::{Config, Sandbox, Session};
 pub use saved::{Left, Saved};
+pub use sealed::Damage;
 pub use stop::Limit;
 pub use usage::Usage;

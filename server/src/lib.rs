@@ -15,6 +15,7 @@ mod gate;
 mod grants;
 mod http;
 mod mcp;
+mod packages;
 mod rest;
 mod sessions;
 mod store;

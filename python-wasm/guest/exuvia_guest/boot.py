@@ -48,6 +48,7 @@ def boot():
         anyio_threads.install()
 
     warmup.run()
+    preload.extension()
     _clean()
     seeds.install()
     gc.collect()

@@ -1,6 +1,6 @@
 //! The guest's file system: a read-only library and a writable overlay, both in memory. No host path is ever opened.
 //!
-//! - `library`: the tree that every run shares;
+//! - `library`, `shared`: the trees that runs share;
 //! - `node`: files, folders and links of one run, and what they cost;
 //! - `resolve`: from a path to a node;
 //! - `tree`: the operations;
@@ -12,12 +12,14 @@ mod keep;
 pub(crate) mod library;
 mod node;
 mod resolve;
+mod shared;
 mod tree;
 
 pub(crate) use keep::KeptFiles;
 pub(crate) use library::Library;
 pub(crate) use node::{Device, Id, Kind, Stat};
 pub(crate) use resolve::LONGEST_PATH;
+pub(crate) use shared::Shared;
 pub(crate) use tree::{Files, Open};
 
 /// Why an operation on the file system failed; each is one `errno`.

@@ -1,8 +1,8 @@
 //! The operations on one run's files.
 
-use super::library::{self, Library};
+use super::library;
 use super::node::{Body, Content, Device, Folder, Id, Kind, Node, Stat};
-use super::{Fault, Result};
+use super::{Fault, Result, Shared};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Open {
 /// The files of one run.
 #[derive(Debug)]
 pub(crate) struct Files {
-    library: Arc<Library>,
+    library: Shared,
     nodes: Vec<Option<Node>>,
     /// Host memory that the run's files take.
     used: u64,
@@ -38,7 +38,8 @@ impl Files {
     const DATA: Id = Id::Own(3);
 
     /// `/tmp` and `/mnt/data`, both empty; `limit` bounds [`Self::used`].
-    pub(crate) fn new(library: Arc<Library>, limit: u64, now: u64) -> Self {
+    pub(crate) fn new(library: Shared, limit: u64, now: u64) -> Self {
+        let has_layer = library.layer().is_some();
         let mut files = Self { library, nodes: Vec::with_capacity(16), used: 0, peak: 0, limit };
         let node = |body| Node { body, links: 1, open: 1, accessed: now, modified: now, changed: now };
         let folder = |parent, writable, entries: &[(&str, Id)]| {
@@ -64,7 +65,17 @@ impl Files {
             ]
             .map(Some),
         );
+        if let Some(Some(Node { body: Body::Folder(root), .. })) = files.nodes.first_mut()
+            && has_layer
+        {
+            root.entries.insert("packages".to_owned(), Id::Library(library::LAYER_ROOT));
+        }
         files
+    }
+
+    /// The read-only trees.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.library
     }
 
     /// Bytes of host memory in use by this run's files.
@@ -158,7 +169,7 @@ impl Files {
 
     pub(super) fn parent(&self, id: Id) -> Id {
         match id {
-            Id::Library(library::ROOT) => Self::ROOT,
+            Id::Library(library::ROOT | library::LAYER_ROOT) => Self::ROOT,
             Id::Library(entry) => Id::Library(self.library.parent(entry)),
             Id::Own(_) => match self.own(id).map(|node| &node.body) {
                 Some(Body::Folder(folder)) => folder.parent,

@@ -20,7 +20,7 @@ pub(crate) use linker::add_to_linker;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::files::{Fault, Files, Library};
+use crate::files::{Fault, Files, Shared};
 use crate::guest::Budget;
 use crate::host::{Host, Stream};
 use crate::output::Kept;
@@ -51,7 +51,7 @@ pub(crate) struct Wasi {
 
 impl Wasi {
     pub(crate) fn new(
-        library: Arc<Library>,
+        library: Shared,
         mut host: Box<dyn Host>,
         seed: [u8; 32],
         budget: Budget,

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
 fn cache(wrong: &mut Vec<String>) -> Result<(), Failure> {
     let cache = Cache::of_user()?;
-    let entry = Sandbox::entry(&cache)?;
+    let entry = Sandbox::entry(&cache, None)?;
     let folder = entry.folder().display().to_string();
     out(&format!("\ncache {}", cache.folder().display()));
     match entry.check(true) {

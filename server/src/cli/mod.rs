@@ -165,6 +165,8 @@ pub(crate) enum Failure {
     Executions(#[from] crate::executions::Error),
     #[error("{0}")]
     Grants(#[from] crate::grants::Error),
+    #[error("{0}")]
+    Packages(#[from] crate::packages::Error),
     /// A server, ours or another, did not do its part.
     #[error("{0}")]
     Server(String),
@@ -184,7 +186,7 @@ impl Failure {
                 | exuvia_runtime::Error::ProgramTooLarge { .. }
                 | exuvia_runtime::Error::TooManyOutputs { .. },
             ) => Status::Usage,
-            Self::Sandbox(_) | Self::Store(_) | Self::Executions(_) | Self::Server(_) | Self::System { .. } => {
+            Self::Packages(_) | Self::Sandbox(_) | Self::Store(_) | Self::Executions(_) | Self::Server(_) | Self::System { .. } => {
                 Status::OurError
             }
         }

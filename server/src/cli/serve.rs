@@ -12,6 +12,7 @@ use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
+use crate::packages::{Images, Packages};
 use crate::sessions::Sessions;
 use crate::store::{Files, Sled, Store};
 use crate::upstream::{self, Registry, Remotes, Sealed, Upstreams, Vault};
@@ -49,6 +50,9 @@ pub(crate) struct Arguments {
     /// Where to listen [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDRESS", env = "EXUVIA_LISTEN")]
     listen: Option<SocketAddr>,
+    /// Run programs in an image that `exuvia image build` made
+    #[arg(long, value_name = "NAME", env = "EXUVIA_IMAGE")]
+    image: Option<String>,
     /// Serve MCP on standard input and output instead of a port
     #[arg(long)]
     stdio: bool,
@@ -75,6 +79,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     }
     config.data = arguments.data.clone().or(config.data);
     config.mcp_config = arguments.mcp_config.clone().or(config.mcp_config);
+    config.image = arguments.image.clone().or(config.image);
     config.policy = arguments.policy.clone().or(config.policy);
     config.check()?;
     Ok(config)
@@ -120,18 +125,27 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit, Arc::new(approvals))?);
     gate.start();
     let settings = config.settings();
-    let sandbox_config =
-        exuvia_runtime::Config { slots: config.executions.at_once, ..exuvia_runtime::Config::new(Cache::of_user()?) };
-    let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
+    let (sandbox, packages) = sandbox(config)?;
     let (upstreams, remotes) = upstreams(config, data, &base_url)?;
     let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
     let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
     sessions.start();
     let keep = Keep::new(store, Files::new(data.files()));
     let executor =
-        Executor::start(sandbox, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
+        Executor::start(sandbox, packages, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
     gate.forget(|id| executor.live(id).is_none()).map_err(|error| Failure::Server(chain(&error)))?;
     Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
+}
+
+/// Python, and what finds packages for it.
+fn sandbox(config: &Config) -> Result<(Arc<Sandbox>, Packages), Failure> {
+    let cache = Cache::of_user()?;
+    let (built, extension) = config.image.as_deref().map(|name| Images::new(&cache).open(name)).transpose()?.unzip();
+    let slots = config.executions.at_once;
+    let sandbox = exuvia_runtime::Config { slots, extension, ..exuvia_runtime::Config::new(cache.clone()) };
+    let sandbox = Arc::new(Sandbox::open(&sandbox, &Bar::new())?);
+    let packages = Packages::new(&cache, Arc::clone(&sandbox), built.as_ref(), config.package_settings());
+    Ok((sandbox, packages))
 }
 
 fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {

@@ -11,6 +11,7 @@ mod keys;
 mod live;
 mod meanwhile;
 mod outputs;
+mod packages;
 mod places;
 mod prune;
 mod record;
@@ -44,6 +45,7 @@ use self::places::{Held, Place, Places};
 use self::record::now;
 use self::turns::Turns;
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::packages::Packages;
 use crate::sessions::{Line, Sessions};
 use crate::store;
 use exuvia_policies::Caps;
@@ -85,7 +87,8 @@ pub(crate) struct Settings {
 pub(crate) struct Executor(Arc<Inner>);
 
 struct Inner {
-    sandbox: Sandbox,
+    sandbox: Arc<Sandbox>,
+    packages: Packages,
     keep: Keep,
     tools: Arc<dyn Tools>,
     gate: Arc<Gate>,
@@ -137,7 +140,8 @@ pub(crate) enum Refused {
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
     pub(crate) fn start(
-        sandbox: Sandbox,
+        sandbox: Arc<Sandbox>,
+        packages: Packages,
         keep: Keep,
         tools: Arc<dyn Tools>,
         gate: Arc<Gate>,
@@ -148,6 +152,7 @@ impl Executor {
         let executor = Self(Arc::new(Inner {
             turns: Turns::new(settings.at_once),
             sandbox,
+            packages,
             journals: Journals::start(keep.clone()),
             keep,
             tools,
@@ -214,15 +219,21 @@ impl Executor {
         let grant = granted.grant().to_owned();
         let key = Key::of(&granted);
         let (given, receipt) = granted.spend_as_given();
-        let request = read(given).map_err(Refused::Arguments)?;
+        let mut request = read(given).map_err(Refused::Arguments)?;
+        if let Err(refused) = inner.admitted(&grant, &mut request) {
+            inner.gate.unsent(receipt);
+            return Err(refused);
+        }
         let mut record = Record { key, ..Record::new(&grant, &request) };
         let mut stored = None;
         if wait == Wait::Not {
             // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.
-            record.image = request.session.is_none().then(|| inner.sandbox.image().digest.to_owned());
+            record.image = request.session.is_none().then(|| inner.sandbox.image_digest().to_owned());
             // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
-            if inner.turns.is_free() && request.run_at.is_none() && request.session.is_none() {
+            // So may one with packages, which have to be there, and are written down, before it begins.
+            let at_once = request.run_at.is_none() && request.session.is_none() && request.packages.is_empty();
+            if inner.turns.is_free() && at_once {
                 first.state = State::Running;
                 first.started = Some(first.submitted);
             }
@@ -231,7 +242,7 @@ impl Executor {
             stored = Some(first.state);
         }
         // In line from here on: calls of a session come in the order in which they are stored.
-        let held = Held { receipt: Some(receipt), place, line: inner.line(&grant, &request) };
+        let held = Held { receipt: Some(receipt), place, line: inner.line(&grant, &request), layer: None };
         info!(execution = %record.id, grant, "submitted");
         Ok(inner.enqueue(record, request, stored, held))
     }
@@ -291,6 +302,12 @@ impl Inner {
             let asker = Asker::client(granted.grant());
             Refused::Denied(self.gate.capped(asker, granted.tool(), "concurrent", reason))
         })
+    }
+
+    /// Leaves in the request the packages that the image does not have, and refuses those that no policy allows at all.
+    fn admitted(&self, grant: &str, request: &mut Request) -> Result<(), Refused> {
+        request.packages = self.packages.wanted(&request.packages).map_err(Refused::Arguments)?;
+        self.packages.admit(&self.gate, Asker::client(grant), &request.packages).map_err(Refused::Denied)
     }
 
     /// `stored`: the state that the store has of it, if it has it.

@@ -38,6 +38,9 @@ pub(crate) struct Record {
     /// The image that it runs in, when it has a journal and so outlives the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) image: Option<String>,
+    /// The layer of packages that it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) packages: Option<String>,
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
@@ -63,6 +66,7 @@ impl Record {
             started: None,
             ended: None,
             image: None,
+            packages: None,
             recoveries: 0,
         }
     }

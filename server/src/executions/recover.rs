@@ -28,7 +28,8 @@ impl Executor {
                     info!(execution = %id, recoveries = record.recoveries, %stored, "found after a restart");
                     // It was decided when it was accepted.
                     let place = inner.places.take(&record.grant);
-                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request) };
+                    let layer = record.packages.as_ref().and_then(|name| inner.packages.hold(name));
+                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request), layer };
                     // That it begins is written before it does, with how often it has.
                     inner.enqueue(record, request, Some(State::Queued), held);
                 }
@@ -49,12 +50,12 @@ impl Inner {
             let failure = Failure::new("Interrupted", run::INTERRUPTED);
             return Ok(if was_running { Err((record, failure)) } else { Ok(record) });
         };
-        if *image != self.sandbox.image().digest && (was_running || record.started.is_some()) {
+        if image != self.sandbox.image_digest() && (was_running || record.started.is_some()) {
             let why = "interrupted: image changed. This server has another build of Python than the one that had begun with \
                        this, and cannot go on with it: look at what it was to change, then submit it again";
             return Ok(Err((record, Failure::new("Interrupted", why))));
         }
-        self.sandbox.image().digest.clone_into(record.image.get_or_insert_default());
+        self.sandbox.image_digest().clone_into(record.image.get_or_insert_default());
         if was_running {
             if record.recoveries >= self.settings.recoveries {
                 let times = u64::from(record.recoveries) + 1;

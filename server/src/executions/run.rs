@@ -5,6 +5,7 @@ use super::host::Reaching;
 use super::journals::Pen;
 use super::keep::Finished;
 use super::live::Live;
+use super::packages::{self, NotReady, Ready};
 use super::places::Held;
 use super::record::{Failure, Given, now};
 use super::request::Request;
@@ -45,20 +46,22 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, st
     }
     let (given, ending) = match turn {
         None => (Given::failed((&Limit::Cancelled).into()), Ending::Cancelled),
-        Some(_) => match started(&inner, &live, stored).await {
-            Ok(()) => {
+        Some(_) => match begun(&inner, &live, &request, stored).await {
+            Ok(ready) => {
                 let unwritten = (!written).then(|| inner.meanwhile.begin(&live, &request));
-                let ran = ran(&inner, &live, &request).await;
+                let ran = ran(&inner, &live, &request, ready).await;
                 written = unwritten.is_none_or(|unwritten| unwritten.end());
                 let Some(ended) = ran else { return left(&inner, &live) };
                 ended
             }
-            Err(why) => (Given::failed(Failure::new("StoreError", why)), Ending::Failed),
+            // It is in the store, and the next process begins with it.
+            Err(NotReady::Cancelled) if written && inner.stopping.load(Ordering::Relaxed) => return,
+            Err(why) => unready(why),
         },
     };
     // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
-    let Held { receipt, place, line } = held;
-    drop((place, line));
+    let Held { receipt, place, line, layer } = held;
+    drop((place, line, layer));
     if let Some(receipt) = receipt
         && ending != Ending::Cancelled
     {
@@ -94,6 +97,40 @@ fn left(inner: &Inner, live: &Live) {
     live.set(record, None);
 }
 
+/// Makes ready what it needs, and stores that it begins. A call of a session has its packages from that (`session`).
+async fn begun(
+    inner: &Arc<Inner>,
+    live: &Arc<Live>,
+    request: &Request,
+    stored: Option<State>,
+) -> Result<Ready, NotReady> {
+    let ready = if request.session.is_none() {
+        let begun = live.record().packages;
+        packages::ready(inner, live, &request.packages, begun.as_deref(), wall(inner, live, request)).await?
+    } else {
+        Ready::default()
+    };
+    if let Some(layer) = &ready.layer {
+        live.begins_with(layer.name());
+    }
+    let started = started(inner, live, stored).await;
+    started.map(|()| ready).map_err(|why| NotReady::Failed(Failure::new("StoreError", why)))
+}
+
+fn unready(why: NotReady) -> (Given, Ending) {
+    let ending = match &why {
+        NotReady::Failed(_) => Ending::Failed,
+        NotReady::Late => Ending::TimedOut,
+        NotReady::Cancelled => Ending::Cancelled,
+    };
+    (Given::failed(why.failure()), ending)
+}
+
+/// Most time that it may take.
+fn wall(inner: &Inner, live: &Live, request: &Request) -> Duration {
+    lowered(request.wall.unwrap_or(FOR_EVER), inner.gate.caps(live.grant()).wall_s)
+}
+
 /// Stores that it begins, before anything of it can happen.
 async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<(), String> {
     let record = live.after(Event::Started).map_err(|error| error.to_string())?;
@@ -106,10 +143,11 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
 }
 
 /// What came of it; none when the server stops, and the next process goes on with it.
-async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<(Given, Ending)> {
-    let program = program(request);
+async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request, ready: Ready) -> Option<(Given, Ending)> {
+    let program = Program { packages: ready.layer, ..program(request) };
     let caps = inner.gate.caps(live.grant());
-    let wall = lowered(request.wall.unwrap_or(FOR_EVER), caps.wall_s);
+    // What the packages took is of the same time that the client waits.
+    let wall = wall(inner, live, request).saturating_sub(ready.took);
     // What is kept of the output is in `live`.
     let limits = Limits { wall, cpu: lowered(wall, caps.cpu_s), output: 0, ..inner.limits(&caps) };
     let host = Reaching {
@@ -128,7 +166,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
     };
     // Holds this thread while the program computes: nothing else can go on here meanwhile.
     let ran = if let Some(session) = &request.session {
-        session::run(inner, live, session, &program, &limits, host).await
+        session::run(inner, live, session, request, program, limits, host).await
     } else {
         let ran = inner.sandbox.run(&program, &limits, host, cancel).await;
         ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
@@ -163,6 +201,7 @@ async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request) -> Option<
             }
             Some((given, ending))
         }
+        Err(NotRun::Packages(why)) => Some(unready(why)),
         Err(NotRun::Session(error)) => {
             Some((Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed))
         }

@@ -7,6 +7,7 @@
 mod asking;
 mod counters;
 mod denied;
+mod packages;
 mod pins;
 mod policies;
 mod watched;

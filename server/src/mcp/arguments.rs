@@ -1,6 +1,7 @@
 //! The arguments of the tools that take code, checked: each error says what to do.
 
 use crate::executions::{InSession, Priority, Reach, Request, seed};
+use crate::packages;
 use crate::sessions::Name;
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -18,24 +19,6 @@ const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
 const LONGEST_KEY: usize = 200;
 /// Names that every program has already.
 const TAKEN: [&str; 1] = ["input_vars"];
-
-/// Packages that every program has, by their names on the index, in lower case.
-const BUILT_IN: [&str; 14] = [
-    "numpy",
-    "pandas",
-    "httpx",
-    "requests",
-    "pyyaml",
-    "python-dateutil",
-    "pytz",
-    "tzdata",
-    "jinja2",
-    "tabulate",
-    "openpyxl",
-    "beautifulsoup4",
-    "urllib3",
-    "datagen-python-sdk",
-];
 
 /// What `executeCode` and `asyncExecuteCode` take.
 #[derive(Debug, Default, Deserialize)]
@@ -100,9 +83,6 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
     if arguments.run_at.is_some() && arguments.session_id.is_some() {
         return Err("`run_at` cannot be given with `session_id`: the session's other calls would wait for it".into());
     }
-    for package in arguments.additional_imports.iter().flatten() {
-        check_package(package)?;
-    }
     Ok(Request {
         script,
         name: arguments.name,
@@ -117,6 +97,7 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
         priority: arguments.priority.unwrap_or_default(),
         run_at: arguments.run_at.map(|at| run_at(&at)).transpose()?,
         session: session(arguments.session_id.as_deref(), arguments.reset_session.unwrap_or_default())?,
+        packages: packages::requirements(&arguments.additional_imports.unwrap_or_default())?,
         seed: seed().map_err(|error| format!("no random numbers can be had from the system: {error}"))?,
     })
 }
@@ -201,18 +182,6 @@ fn type_name(kind: &Value) -> Option<String> {
     kind.as_str().or_else(|| kind.get("type")?.as_str()).map(str::to_owned)
 }
 
-fn check_package(package: &str) -> Result<(), String> {
-    let name = package.split(['=', '<', '>', '!', '~', '[', ' ']).next().unwrap_or_default();
-    let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
-    if BUILT_IN.contains(&name.as_str()) {
-        return Ok(());
-    }
-    Err(format!(
-        "`additional_imports` has `{package}`, which is not built in. Built in are {}. The standard library needs no entry",
-        BUILT_IN.join(", ")
-    ))
-}
-
 fn check_name(field: &str, name: &str) -> Result<(), String> {
     let mut characters = name.chars();
     let starts = characters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
@@ -267,17 +236,12 @@ mod tests {
         assert!(
             request(json!({"script": "1", "additional_imports": ["Pandas>=2", "python_dateutil"]}), Way::Sync).is_ok()
         );
-        let error = request(json!({"script": "1", "additional_imports": ["polars"]}), Way::Sync).unwrap_err();
-        assert!(
-            error.starts_with("`additional_imports` has `polars`, which is not built in. Built in are numpy"),
-            "{error}"
-        );
+        let other = request(json!({"script": "1", "additional_imports": ["Polars>=1"]}), Way::Sync).unwrap();
+        assert_eq!(other.packages, ["polars>=1"]);
         refused(
-            json!({"script": "1", "required_secrets": ["KEY"]}),
-            "there is no secret `KEY`: `getUserSecrets` lists those that exist",
+            json!({"script": "1", "additional_imports": ["--index-url=x"]}),
+            "`additional_imports` has `--index-url=x`: a package is a name, and bounds as in `pydantic>=2,<3`; no URL, path, marker or option",
         );
-        let error = request(json!({"scrip": "1"}), Way::Sync).unwrap_err();
-        assert!(error.starts_with("`scrip`: unknown field `scrip`, expected one of `script`, `code`"), "{error}");
     }
 
     #[test]
