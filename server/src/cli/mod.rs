@@ -5,9 +5,11 @@ mod audit;
 mod client;
 mod doctor;
 mod grants;
+mod image;
 mod inputs;
 mod mcp;
 mod mcp_file;
+mod packages;
 mod policy;
 mod print;
 mod progress;
@@ -46,6 +48,7 @@ Examples:
   exuvia run sales.py                           run a program
   exuvia run - < sales.py                       run what comes on standard input
   exuvia run sales.py --input year=2026 --output total
+  exuvia run report.py --with humanize          run it with a package of the index
   exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
   exuvia submit sales.py                        run a program on that server
   exuvia mcp add time -- uvx mcp-server-time     add an MCP server
@@ -81,6 +84,8 @@ enum Command {
     Approvals(approvals::Arguments),
     Sessions(sessions::Arguments),
     Audit(audit::Arguments),
+    Image(image::Arguments),
+    Packages(packages::Arguments),
     Doctor(doctor::Arguments),
     Mcp(mcp::Arguments),
     /// Becomes a program that the kernel kills when the process that started it dies
@@ -119,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Approvals(arguments) => approvals::run(arguments),
         Command::Sessions(arguments) => sessions::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
+        Command::Image(arguments) => image::run(arguments),
+        Command::Packages(arguments) => packages::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Mcp(arguments) => mcp::run(arguments),
         Command::Guard { parent, program, arguments } => Err(Failure::System {

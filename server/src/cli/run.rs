@@ -2,11 +2,13 @@
 
 use super::progress::Bar;
 use super::report::{self, Report};
-use super::{Failure, Status, inputs, print};
+use super::{Failure, Status, inputs, packages, print};
+use crate::packages::{Images, Judge};
 use bytesize::ByteSize;
-use exuvia_runtime::{Cache, Clock, Config, Effect, Host, Isolated, Limits, Outcome, Pending, Sandbox, Stream};
+use exuvia_runtime::{Cache, Clock, Config, Effect, Host, Isolated, Limits, Outcome, Pending, Program, Sandbox, Stream};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +42,14 @@ pub(crate) struct Arguments {
     /// Print one JSON object, and nothing else
     #[arg(long)]
     json: bool,
+    /// Give the program a package that is not built in, as in `humanize` or `rich>=13`
+    #[arg(long = "with", value_name = "PACKAGE")]
+    with: Vec<String>,
+    /// Run it in an image that `exuvia image build` made
+    #[arg(long, value_name = "NAME", env = "EXUVIA_IMAGE")]
+    image: Option<String>,
+    #[command(flatten)]
+    from: packages::From,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
@@ -62,8 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .build()
         .map_err(|source| Failure::System { doing: "start the runtime", source })?;
 
-    let config = Config { slots: 1, ..Config::new(Cache::of_user()?) };
-    let sandbox = Sandbox::open(&config, &Bar::new())?;
+    let sandbox = sandbox(arguments, &mut program)?;
     let host: Box<dyn Host> =
         if arguments.json { Box::new(Isolated::default()) } else { Box::new(Terminal::default()) };
     let cancel = CancellationToken::new();
@@ -78,6 +87,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     // The process ends here: giving its memory back piece by piece would take longer than the run.
     std::mem::forget(sandbox);
     Ok(status)
+}
+
+/// Python, and in `program` the packages that are asked for.
+fn sandbox(arguments: &Arguments, program: &mut Program) -> Result<Arc<Sandbox>, Failure> {
+    let cache = Cache::of_user()?;
+    let image = arguments.image.as_deref();
+    let wanted = packages::requirements(&arguments.with)?;
+    if wanted.is_empty() {
+        let extension = image.map(|name| Images::new(&cache).open(name)).transpose()?.map(|(_, extension)| extension);
+        let config = Config { slots: 1, extension, ..Config::new(cache) };
+        return Ok(Arc::new(Sandbox::open(&config, &Bar::new())?));
+    }
+    let (sandbox, packages) = packages::with_sandbox(&cache, image, &arguments.from, 1)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|source| Failure::System { doing: "start the runtime", source })?;
+    let wanted = packages.wanted(&wanted).map_err(Failure::Usage)?;
+    if !wanted.is_empty() {
+        program.packages = Some(runtime.block_on(packages.choose(Judge::Operator, &wanted))?);
+    }
+    Ok(sandbox)
 }
 
 /// Cancels at the first Ctrl-C. From a thread of its own, as the program holds this one while it computes.

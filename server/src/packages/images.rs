@@ -44,6 +44,11 @@ impl Images {
         Ok((built, Extension { layer, imports }))
     }
 
+    /// Refuses what cannot be a name.
+    pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
+        self.path(name).map(drop)
+    }
+
     pub(crate) fn keep(&self, name: &str, built: &Built) -> Result<(), Error> {
         let path = self.path(name)?;
         make_private(&self.folder)?;

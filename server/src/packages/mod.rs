@@ -19,7 +19,7 @@ mod wheel;
 pub(crate) use error::Error;
 pub(crate) use images::{Built, Images};
 pub(crate) use index::Index;
-pub(crate) use requirement::{built_in_list, read, requirements};
+pub(crate) use requirement::{built_in_list, requirements};
 
 use crate::gate::{Asker, Denied, Gate};
 use exuvia_policies::PackagePermit;
@@ -126,7 +126,17 @@ impl Packages {
 
     /// The layer that meets the requirements: the one of an earlier answer, or of a new one.
     pub(crate) async fn choose(&self, judge: Judge<'_>, requirements: &[String]) -> Result<Layer, Error> {
-        self.layer(judge, &self.lock(judge, requirements).await?).await
+        Ok(self.choose_with_lock(judge, requirements).await?.0)
+    }
+
+    /// As [`Self::choose`], with what was resolved.
+    pub(crate) async fn choose_with_lock(
+        &self,
+        judge: Judge<'_>,
+        requirements: &[String],
+    ) -> Result<(Layer, Lock), Error> {
+        let lock = self.lock(judge, requirements).await?;
+        Ok((self.layer(judge, &lock).await?, lock))
     }
 
     /// The very layer of that name, made again if it is gone: for what had begun with it.
