@@ -162,7 +162,7 @@ fn an_allowed_package_is_found_once_and_used_again() {
     // Not for a run that does not ask for it.
     let without = server.execute("import greet");
     assert_eq!(without["error"]["type"], "ModuleNotFoundError");
-    let audit = place.exuvia(&["audit", "show", "--data", "data"], "").stdout;
+    let audit = place.exuvia(&["audit", "tail", "--data", "data"], "").stdout;
     assert!(audit.contains("package greet==1.2") && audit.contains("package words==1.0"), "{audit}");
     assert_eq!(place.exuvia(&["packages", "update"], "").stdout, "forgot 1 answers\n");
     server.tool("executeCode", with(&["greet>=1"], GREET));
@@ -332,7 +332,7 @@ fn a_session_has_the_packages_of_its_first_call() {
 fn the_command_line_has_packages_without_a_policy() {
     let place = Place::new();
     let ran = place.exuvia(&["run", "script.py", "--with", "greet<2"], GREET);
-    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "[\"hello you\",\"1.2\"]\n"), "{}", ran.stderr);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "[\"hello you\", \"1.2\"]\n"), "{}", ran.stderr);
     let ran = place.exuvia(&["run", "script.py", "--with", "--index-url=x"], "1");
     assert_eq!(ran.status, Some(64), "{}", ran.stderr);
     let ran = place.exuvia(&["run", "script.py", "--with", "nowhere"], "1");

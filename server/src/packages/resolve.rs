@@ -200,8 +200,13 @@ fn why(said: &Said, usual: &Said, built_in: &[(String, String)]) -> Error {
         if skipped > 0 { format!("… {cut}") } else { cut }
     };
     if !usual.succeeded {
-        if let Some(error) = unknown(usual) {
-            return error;
+        match unknown(usual) {
+            // Another version of what is built in is needed, and the index has none at all.
+            Some(Error::Unknown { name, .. }) if built_in.iter().any(|(other, _)| *other == name) => {
+                return Error::Unsolvable { why: explained() };
+            }
+            Some(error) => return error,
+            None => {}
         }
         return match without_wheel(&usual.stderr) {
             Some(name) => Error::NoWheel { name },
