@@ -68,12 +68,15 @@ class Index(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(404, "text/plain", b"")
 
+    do_HEAD = do_GET
+
     def answer(self, status, kind, body):
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_):
         pass
