@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""What journals cost, and how long a restart takes: `bench/durability.py target/release/exuvia-under-test [many]`.
+"""What journals cost, and how long a restart takes.
 
-The folder of the binary must have `upstream-for-tests`, too. `executeCode` keeps no journal and `asyncExecuteCode` does, so the
-same script under both gives the cost.
+    bench/durability.py EXUVIA UPSTREAM [MANY]     two binaries built with --release: `exuvia` and `upstream-for-tests`
+
+`executeCode` keeps no journal and `asyncExecuteCode` does, so the same script under both gives the cost.
 """
 
+import concurrent.futures
 import json
 import os
 import statistics
@@ -13,49 +15,32 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
-BINARY = os.path.abspath(sys.argv[1])
-MANY = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
-URL = "http://127.0.0.1:18787"
+# A server that takes longer than this to do what it is asked is taken for broken.
+PATIENCE = 120
 
 CALLS = "import time\nbegan = time.monotonic()\nfor n in range(100):\n    mcp_Plain_slow(ms=1)\ntime.monotonic() - began"
 EFFECTS = "import time\nfor n in range({many}):\n    time.sleep(0)\n    mcp_Counts_look(key='x') if n % 10 == 0 else time.time()\n\
 print('recorded', flush=True)\nwhile True:\n    time.sleep(0.02)\n    mcp_Counts_put(key='live')"
 
 
-def ask(path, body=None, method=None):
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-    with urllib.request.urlopen(urllib.request.Request(URL + path, data, headers, method=method)) as answer:
-        return json.load(answer)
-
-
-def execute(script):
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "executeCode", "arguments": {"script": script}}}
-    return ask("/mcp", call)["result"]["structuredContent"]
-
-
-def submit(script):
-    return ask("/v1/executions", {"script": script})["execution_uuid"]
-
-
-def wait(uuid):
-    while True:
-        status = ask(f"/v1/executions/{uuid}?wait_seconds=30")
-        if status["success"] is not None:
-            return status
+class Broken(Exception):
+    """What went wrong, and what to do about it."""
 
 
 class Place:
-    def __init__(self, folder):
-        self.folder = folder
-        upstream = os.path.join(os.path.dirname(BINARY), "upstream-for-tests")
+    """A folder, and the server on its data."""
+
+    def __init__(self, folder, exuvia, upstream, many):
+        self.folder, self.exuvia, self.server = folder, exuvia, None
         self.counts = f"{folder}/counts"
-        servers = {"mcpServers": {"Plain": {"command": upstream}, "Counts": {"command": upstream, "env": {"COUNTS": self.counts}}}}
-        self.write("mcp.json", json.dumps(servers))
+        servers = {"Plain": {"command": upstream}, "Counts": {"command": upstream, "env": {"COUNTS": self.counts}}}
+        self.write("mcp.json", json.dumps({"mcpServers": servers}))
         self.write("policy.json", '{"version": "1", "default": "allow"}')
-        self.write("exuvia.toml", f"[executions]\nat_once = {MANY + 100}\nqueue = {MANY + 100}\n")
+        # Sleepers stay in memory here: `bench/sleepers.py` is about those that do not.
+        self.write("exuvia.toml", f"[executions]\nat_once = {many + 100}\nqueue = {many + 100}\nsleeping = 0\n")
 
     def write(self, name, text):
         with open(f"{self.folder}/{name}", "w") as file:
@@ -65,65 +50,135 @@ class Place:
         """Seconds until it serves."""
         began = time.monotonic()
         flags = ["--config", "exuvia.toml", "--mcp-config", "mcp.json", "--policy", "policy.json", "--data", "data"]
-        self.server = subprocess.Popen([BINARY, "serve", "--listen", URL.rpartition("/")[2], *flags], cwd=self.folder,
-                                       stdout=subprocess.DEVNULL, env={**os.environ, "EXUVIA_LOG": "error"})
-        while True:
-            try:
-                if ask("/healthz") is not None:
-                    return time.monotonic() - began
-            except OSError:
-                time.sleep(0.005)
+        self.server = subprocess.Popen([self.exuvia, "serve", "--listen", "127.0.0.1:0", *flags], cwd=self.folder,
+                                       stdout=subprocess.PIPE, text=True, env={**os.environ, "EXUVIA_LOG": "error"})
+        line = self.server.stdout.readline()
+        if not line:
+            raise Broken(f"`{self.exuvia} serve` ended with status {self.server.wait()} before it served; it says why above")
+        self.url = line.split()[-1].removesuffix("/mcp")
+        threading.Thread(target=self.server.stdout.read, daemon=True).start()
+        self.ask("/healthz")
+        return time.monotonic() - began
 
     def kill(self):
-        self.server.kill()
-        self.server.wait()
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+
+    def ask(self, path, body=None, method=None):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise Broken(f"{method or 'GET or POST'} {path}: status {error.code}, {error.read().decode()[:500]}") from error
+
+    def execute(self, script):
+        params = {"name": "executeCode", "arguments": {"script": script}}
+        answer = self.ask("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+        return result(answer["result"]["structuredContent"])
+
+    def submit(self, script):
+        return self.ask("/v1/executions", {"script": script})["execution_uuid"]
+
+    def status(self, uuid, seconds=0):
+        return self.ask(f"/v1/executions/{uuid}?wait_seconds={seconds}")
+
+    def wait(self, uuid):
+        while (status := self.status(uuid, 30))["success"] is None:
+            pass
+        return result(status)
+
+    def begun(self):
+        """Waits until none waits for its turn."""
+        until(lambda: not self.ask("/v1/executions?status=pending&limit=1")["executions"], "all executions to begin")
 
     def lines(self, text):
+        if not os.path.exists(self.counts):
+            return 0
         with open(self.counts) as file:
-            return sum(line.rstrip() == text for line in file)
+            return sum(line.rstrip() == f"{text};" for line in file)
+
+
+def result(status):
+    if not status["success"]:
+        raise Broken(f"a script failed: {json.dumps(status['error'])}")
+    return status["result"]
+
+
+def until(done, what):
+    began = time.monotonic()
+    while not done():
+        if time.monotonic() - began > PATIENCE:
+            raise Broken(f"waited {PATIENCE} s for {what}")
+        time.sleep(0.01)
+
+
+def cost(place):
+    place.execute("mcp_Counts_look(key='warm')")
+    place.execute("mcp_Plain_slow(ms=1)")
+    plain, journaled = [], []
+    for _ in range(25):
+        plain.append(place.execute(CALLS))
+        journaled.append(place.wait(place.submit(CALLS)))
+    plain, journaled = statistics.median(plain), statistics.median(journaled)
+    print(f"100 calls of 1 ms: {plain * 1000:.1f} ms, journalled {journaled * 1000:.1f} ms, {journaled / plain - 1:+.1%}")
+
+
+def recorded(place, many):
+    uuid = place.submit(EFFECTS.format(many=many))
+
+    def is_recorded():
+        status = place.status(uuid)
+        if status["success"] is False:
+            raise Broken(f"the script failed: {json.dumps(status['error'])}")
+        return "recorded" in status["stdout"]
+
+    until(is_recorded, "the effects to be recorded")
+    time.sleep(0.2)
+    place.kill()
+    before = place.lines("put live")
+    began = time.monotonic()
+    serving = place.start()
+    until(lambda: place.lines("put live") > before, "the run to go on")
+    print(f"{many} recorded effects: serving after {serving:.2f} s, the run is live after {time.monotonic() - began:.2f} s")
+    place.ask(f"/v1/executions/{uuid}", method="DELETE")
+
+
+def unfinished(place, many):
+    script = "import time\nprint('begun')\ntime.sleep(3600)"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: place.submit(script), range(many)))
+    place.begun()
+    place.kill()
+    began = time.monotonic()
+    serving = place.start()
+    place.begun()
+    print(f"{many} unfinished executions: serving after {serving:.2f} s, all running after {time.monotonic() - began:.2f} s")
 
 
 def main():
+    if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
+    exuvia, upstream = (os.path.abspath(path) for path in sys.argv[1:3])
+    for path in (exuvia, upstream):
+        if not os.access(path, os.X_OK):
+            sys.exit(f"{path} is no program: build it with `cargo build --release --workspace`")
+    many = int(sys.argv[3]) if len(sys.argv) == 4 else 10_000
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(folder)
-        place.start()
-        execute("mcp_Counts_look(key='warm')")
-        execute("mcp_Plain_slow(ms=1)")
-        plain, journaled = [], []
-        for _ in range(15):
-            plain.append(execute(CALLS)["result"])
-            journaled.append(wait(submit(CALLS))["result"])
-        plain, journaled = statistics.median(plain), statistics.median(journaled)
-        print(f"100 calls of 1 ms: {plain * 1000:.1f} ms, journalled {journaled * 1000:.1f} ms, {journaled / plain - 1:+.1%}")
-
-        uuid = submit(EFFECTS.format(many=MANY))
-        while "recorded" not in ask(f"/v1/executions/{uuid}")["stdout"]:
-            time.sleep(0.05)
-        time.sleep(0.2)
-        place.kill()
-        before = place.lines("put live")
-        began = time.monotonic()
-        serving = place.start()
-        while place.lines("put live") == before:
-            time.sleep(0.005)
-        print(f"{MANY} recorded effects: serving after {serving:.2f} s, the run is live after {time.monotonic() - began:.2f} s")
-        ask(f"/v1/executions/{uuid}", method="DELETE")
-
-        threads = [threading.Thread(target=lambda: [submit("import time\nprint('begun')\ntime.sleep(3600)") for _ in range(MANY // 8)])
-                   for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        while ask("/v1/executions?status=pending&limit=1")["executions"]:
-            time.sleep(0.2)
-        place.kill()
-        began = time.monotonic()
-        serving = place.start()
-        while ask("/v1/executions?status=pending&limit=1")["executions"]:
-            time.sleep(0.1)
-        print(f"{MANY // 8 * 8} unfinished executions: serving after {serving:.2f} s, all running after {time.monotonic() - began:.2f} s")
-        place.kill()
+        place = Place(folder, exuvia, upstream, many)
+        try:
+            place.start()
+            cost(place)
+            recorded(place, many)
+            unfinished(place, many)
+        except Broken as error:
+            sys.exit(str(error))
+        finally:
+            place.kill()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,9 @@ use crate::extensions::{EgressRule, Mode};
 use crate::hosts::Host;
 use crate::policy::Policy;
 
+/// Where the rules are, as a rule's id.
+const RULES: &str = "/x-sandbox/egress";
+
 /// One HTTP request that a program wants to make.
 #[derive(Debug, Clone, Copy)]
 pub struct EgressRequest<'a> {
@@ -19,6 +22,8 @@ pub struct EgressRequest<'a> {
     pub port: u16,
     /// As the request has it: methods are upper case, and `get` is another one than `GET`.
     pub method: &'a str,
+    /// As it is sent, without the query.
+    pub path: &'a str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +33,8 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    const fn port(self) -> u16 {
+    /// The port of URLs that name none.
+    pub const fn port(self) -> u16 {
         match self {
             Self::Http => 80,
             Self::Https => 443,
@@ -46,6 +52,8 @@ pub struct EgressPermit {
     scheme: Scheme,
     port: u16,
     method: Box<str>,
+    path: Box<str>,
+    rule: Arc<str>,
     shadowed: Option<Denial>,
 }
 
@@ -75,6 +83,15 @@ impl EgressPermit {
         &self.method
     }
 
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The id of the rule that allows it; none of shadow mode.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
     pub fn is_encrypted(&self) -> bool {
         self.scheme == Scheme::Https
     }
@@ -90,7 +107,13 @@ impl EgressPermit {
         let address = address.to_canonical();
         let target = Host::Address(address);
         let listed = || {
-            let request = EgressRequest { scheme: self.scheme, host: "", port: self.port, method: &self.method };
+            let request = EgressRequest {
+                scheme: self.scheme,
+                host: "",
+                port: self.port,
+                method: &self.method,
+                path: &self.path,
+            };
             self.policy.extensions().egress.allow.iter().any(|rule| rule.allows(&request, &target))
         };
         if addresses::is_public(address) || listed() {
@@ -108,11 +131,10 @@ impl Policy {
     /// Decides one request. To be asked before the host is resolved, as a question to a name server is a message too,
     /// and again for every redirect.
     pub fn decide_egress(&self, request: &EgressRequest<'_>) -> Result<EgressPermit, Denial> {
-        let malformed = |_| Denial::new(DenialKind::Egress, "/x-sandbox/egress", "This is not a host's name.");
+        let malformed = |why| Denial::new(DenialKind::Egress, RULES, format!("This is no host to talk to: {why}."));
         let host = Host::parse(request.host).map_err(malformed)?;
-        let allowed = self.extensions().egress.allow.iter().any(|rule| rule.allows(request, &host));
-        let denial = (!allowed)
-            .then(|| Denial::new(DenialKind::Egress, "/x-sandbox/egress", "The policy does not allow this request."));
+        let rule = self.extensions().egress.allow.iter().find(|rule| rule.allows(request, &host));
+        let denial = rule.is_none().then(|| not_allowed(request, &host));
         match denial {
             Some(denial) if self.mode() == Mode::Enforce => Err(denial),
             shadowed => Ok(EgressPermit {
@@ -121,6 +143,8 @@ impl Policy {
                 scheme: request.scheme,
                 port: request.port,
                 method: request.method.into(),
+                path: request.path.into(),
+                rule: rule.map_or_else(|| RULES.into(), |rule| rule.id.clone()),
                 shadowed,
             }),
         }
@@ -139,6 +163,17 @@ impl EgressRule {
             Some(ports) => ports.contains(&request.port),
             None => request.port == request.scheme.port(),
         };
-        self.host.matches(host) && method && port
+        let path = self.paths.as_ref().is_none_or(|paths| paths.iter().any(|prefix| prefix.matches(request.path)));
+        self.host.matches(host) && method && port && path
     }
+}
+
+/// The path is not repeated: it may have what must not be written down.
+fn not_allowed(request: &EgressRequest<'_>, host: &Host) -> Denial {
+    let EgressRequest { method, port, .. } = request;
+    let reason = format!(
+        "No rule of the policy allows this {method} request to `{host}`, port {port}; the operator lists what is allowed \
+         under `x-sandbox.egress.allow`."
+    );
+    Denial::new(DenialKind::Egress, RULES, reason)
 }

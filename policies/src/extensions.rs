@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::duration;
 use crate::hosts::HostPattern;
 use crate::packages::Requirement;
+use crate::paths::PathPrefix;
 use crate::pattern::Pattern;
 use crate::secrets::Secret;
 
@@ -81,6 +82,9 @@ pub(crate) struct EgressRule {
     /// None: the scheme's own port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ports: Option<BTreeSet<u16>>,
+    /// None: every path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) paths: Option<BTreeSet<PathPrefix>>,
     #[serde(skip)]
     pub(crate) id: Arc<str>,
 }

@@ -43,7 +43,7 @@ fn what_is_wide_or_never_reached_is_found() {
         "tools": {"t": {"deny_if": [{"conditions": []}], "limits": [{"counter": "c", "window": "day", "max": 0, "scope": "grant"}],
             "require": [{"conditions": [{"path": "args.url", "op": "regex", "value": "example.com"}]}]}},
         "x-sandbox": {"mode": "shadow", "approve_if": {"t": []}, "redact": {"secrets": false},
-            "egress": {"allow": [{"host": "*.com"}, {"host": "*.example.com"}, {"host": "10.0.0.1"}]},
+            "egress": {"allow": [{"host": "*.com"}, {"host": "*.example.com"}, {"host": "10.0.0.1", "paths": ["/"]}]},
             "secrets": {"A": {"from": "env:A", "hosts": ["a.example.org"]}, "B": {"from": "env:B", "hosts": ["*.example.com"]}}}});
     let found: Vec<_> = codes(&document).into_iter().map(|(code, _)| code).collect();
     let expected = [
@@ -58,6 +58,7 @@ fn what_is_wide_or_never_reached_is_found() {
         "secrets-shown",
         "wide-host",
         "wildcard-host",
+        "wide-path",
         "private-address",
         "unused-secret",
         "wide-secret",

@@ -128,7 +128,16 @@ fn the_patterns_of_a_document_are_bounded() {
 }
 
 /// Extensions with a fault, and what is said of it.
-const EXTENSIONS: [(&str, &str); 15] = [
+const EXTENSIONS: [(&str, &str); 21] = [
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","paths":["/a/../b"]}]}}"#,
+        "/x-sandbox/egress/allow/0/paths/0: a path has no `.`, `..` or empty segments, and no `;`, `\\`, or encoded `/`, \
+         `\\`, `.` or `%`",
+    ),
+    (
+        r#"{"egress":{"allow":[{"host":"a.example","paths":["v1"]}]}}"#,
+        "/x-sandbox/egress/allow/0/paths/0: a path begins with `/`, as in `/v1/files`, and stands for all that is below it",
+    ),
     (
         r#"{"egress":{"allow":[{"host":"*"}]}}"#,
         "/x-sandbox/egress/allow/0/host: `*` may only be the first label, as in `*.example.com`",
@@ -150,8 +159,21 @@ const EXTENSIONS: [(&str, &str); 15] = [
         "/x-sandbox/egress/allow/0/methods/0: a method is in upper case, as in `GET`",
     ),
     (
-        r#"{"secrets":{"K":{"from":"file:/etc/passwd","hosts":[]}}}"#,
-        "/x-sandbox/secrets/K/from: a secret comes from the environment, as in `env:API_KEY`",
+        r#"{"secrets":{"K":{"from":"hunter2","hosts":[]}}}"#,
+        "/x-sandbox/secrets/K/from: a secret comes from `env:NAME`, `file:/PATH` or `vault:NAME`",
+    ),
+    (
+        r#"{"secrets":{"K":{"from":"file:keys/k","hosts":[]}}}"#,
+        "/x-sandbox/secrets/K/from: a file is named by its whole path, as in `file:/run/secrets/api_key`",
+    ),
+    (
+        r#"{"secrets":{"K":{"from":"vault:a-b","hosts":[]}}}"#,
+        "/x-sandbox/secrets/K/from: a variable's name has letters, digits and `_`, and no digit first",
+    ),
+    (r#"{"secrets":{"K":{}}}"#, "/x-sandbox/secrets/K: the field `hosts` is missing"),
+    (
+        r#"{"secrets":{"K":{"hosts":[],"in":["host"]}}}"#,
+        "/x-sandbox/secrets/K/in/0: unknown part of a request `host`; known are header, query, body, path",
     ),
     (
         r#"{"secrets":{"K-1":{"from":"env:K","hosts":[]}}}"#,

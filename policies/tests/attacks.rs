@@ -4,7 +4,8 @@
 mod support;
 
 use exuvia_policies::{
-    Arguments, Call, DenialKind, Digest, EgressRequest, Grant, MemoryCounters, Outcome, Policy, Scheme, SecretSource,
+    Arguments, Call, DenialKind, Digest, EgressPermit, EgressRequest, Grant, MemoryCounters, Outcome, Policy, Scheme,
+    SecretPlace, SecretSource,
 };
 use serde_json::json;
 use support::{NOW, call, denial, policy, tool_policy};
@@ -36,9 +37,14 @@ fn a_loop_that_asks_the_same_for_ever_is_stopped() {
     assert!(call(&policy, "a", "t", json!({"n": 2}), NOW, &counters).is_ok());
 }
 
-fn egress(policy: &Policy, host: &str, method: &str, port: u16) -> Result<exuvia_policies::EgressPermit, String> {
+fn egress(policy: &Policy, host: &str, method: &str, port: u16) -> Result<EgressPermit, String> {
+    to_path(policy, host, method, port, "/")
+}
+
+fn to_path(policy: &Policy, host: &str, method: &str, port: u16, path: &str) -> Result<EgressPermit, String> {
     let scheme = if port == 80 { Scheme::Http } else { Scheme::Https };
-    policy.decide_egress(&EgressRequest { scheme, host, port, method }).map_err(|denial| denial.rule().to_owned())
+    let request = EgressRequest { scheme, host, port, method, path };
+    policy.decide_egress(&request).map_err(|denial| denial.rule().to_owned())
 }
 
 const EGRESS: &str = r#"{"egress":{"allow":[{"host":"api.github.com","methods":["GET"]},
@@ -58,6 +64,56 @@ fn data_leaves_only_for_listed_hosts_by_listed_methods_and_ports() {
     assert_eq!(egress(&policy, "c2VjcmV0.evil.example", "GET", 443).map(drop), refused);
     // Without rules, nothing leaves.
     assert_eq!(egress(&tool_policy("{}", "{}"), "api.github.com", "GET", 443).map(drop), refused);
+}
+
+/// Seen to fail with `is_plain` left out of `PathPrefix::matches`.
+#[test]
+fn a_path_is_held_against_what_every_server_makes_of_it() {
+    let rules = r#"{"egress":{"allow":[{"host":"api.github.com","paths":["/repos/octo", "/user/"]},
+        {"host":"10.0.0.5","ports":[443],"paths":["/inner"]}]}}"#;
+    let policy = tool_policy("{}", rules);
+    let passes = |path: &str| to_path(&policy, "api.github.com", "GET", 443, path).is_ok();
+    for path in ["/repos/octo", "/repos/octo/cat", "/user/", "/user/keys"] {
+        assert!(passes(path), "{path}");
+    }
+    for path in [
+        "/",
+        "/repos",
+        "/repos/octopus",
+        "/user",
+        "/user/../admin",
+        "/user/%2e%2e/admin",
+        "/user/%252e%252e/admin",
+        "/user//admin",
+        "/user/..%2fadmin",
+        "/user/..%5Cadmin",
+        "/user/..;/admin",
+        "//user/keys",
+        "https://api.github.com/user/keys",
+    ] {
+        assert!(!passes(path), "{path}");
+    }
+    // Without `paths` a rule is for all of them, however they are written.
+    assert!(to_path(&tool_policy("{}", EGRESS), "api.github.com", "GET", 443, "/a/../b").is_ok());
+    // An address that is listed for a path is open for that path alone.
+    let github = to_path(&policy, "api.github.com", "GET", 443, "/user/keys").unwrap();
+    assert!(github.connect("10.0.0.5".parse().unwrap()).is_err());
+    let inner = to_path(&policy, "10.0.0.5", "GET", 443, "/inner/x").unwrap();
+    assert!(inner.connect("10.0.0.5".parse().unwrap()).is_ok());
+    assert_eq!(inner.rule(), "/x-sandbox/egress/allow/10.0.0.5");
+}
+
+#[test]
+fn a_refused_request_says_what_it_was_and_where_to_allow_it() {
+    let request = EgressRequest { scheme: Scheme::Https, host: "a.example", port: 443, method: "GET", path: "/token" };
+    let denial = tool_policy("{}", EGRESS).decide_egress(&request).unwrap_err();
+    assert_eq!(
+        denial.reason(),
+        "No rule of the policy allows this GET request to `a.example`, port 443; the operator lists what is allowed under \
+         `x-sandbox.egress.allow`."
+    );
+    let denial = tool_policy("{}", EGRESS).decide_egress(&EgressRequest { host: "127.1", ..request }).unwrap_err();
+    assert_eq!(denial.reason(), "This is no host to talk to: an address is written in full, as in `192.0.2.1`.");
 }
 
 #[test]
@@ -92,6 +148,35 @@ fn a_secret_goes_only_to_its_hosts_and_only_encrypted() {
     let shadow = tool_policy("{}", &EGRESS.replacen('{', r#"{"mode":"shadow","#, 1));
     let evil = egress(&shadow, "evil.example", "GET", 443).unwrap();
     assert!(evil.shadowed().is_some() && shadow.decide_secret("KEY", &evil).is_err());
+}
+
+#[test]
+fn a_secret_is_put_only_where_its_policy_says() {
+    let with = |secret: &str| {
+        let rules = format!(r#"{{"egress":{{"allow":[{{"host":"a.example"}}]}},"secrets":{{"KEY":{secret}}}}}"#);
+        let policy = tool_policy("{}", &rules);
+        let egress = egress(&policy, "a.example", "GET", 443).unwrap();
+        policy.decide_secret("KEY", &egress).unwrap()
+    };
+    let all = [SecretPlace::Header, SecretPlace::Query, SecretPlace::Body, SecretPlace::Path];
+    let covered = |secret| all.map(|place| with(secret).covers(place).is_ok());
+    assert_eq!(covered(r#"{"hosts":["a.example"]}"#), [true, true, true, false]);
+    assert_eq!(covered(r#"{"hosts":["a.example"],"in":["path"]}"#), [false, false, false, true]);
+    let denial = with(r#"{"hosts":["a.example"],"in":["header"]}"#).covers(SecretPlace::Body).unwrap_err();
+    assert_eq!((denial.kind(), denial.rule()), (DenialKind::Secret, "/x-sandbox/secrets/KEY"));
+    assert_eq!(*with(r#"{"hosts":["a.example"]}"#).source(), SecretSource::Vault("KEY".into()));
+}
+
+#[test]
+fn a_program_has_a_placeholder_unless_its_policy_reveals_the_value() {
+    let policy =
+        tool_policy("{}", r#"{"secrets":{"KEY":{"hosts":["a.example"]},"HMAC":{"from":"file:/k","reveal":true}}}"#);
+    assert!(!policy.decide_binding("KEY").unwrap().reveals());
+    let revealed = policy.decide_binding("HMAC").unwrap();
+    assert_eq!((revealed.reveals(), revealed.rule().as_str()), (true, "/x-sandbox/secrets/HMAC"));
+    assert_eq!(policy.decide_binding("OTHER").unwrap_err().rule(), "/x-sandbox/secrets");
+    let codes: Vec<_> = exuvia_policies::lint(&policy).iter().map(|finding| finding.code).collect();
+    assert!(codes.contains(&"revealed-secret"), "{codes:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use anyhow::Context;
 use exuvia_runtime::{
-    Cache, Clock, Config, Effect, Host, Isolated, Limits, Outcome, Pending, Program, Sandbox, Silent, Stream,
+    Cache, Clock, Config, Effect, Host, Input, Isolated, Limits, Outcome, Pending, Program, Sandbox, Silent, Stream,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Write, stdin, stdout};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Adds what lies below `folder`, but for compiled files: they would be of another Python.
-fn give(files: &mut BTreeMap<String, Arc<[u8]>>, place: &str, folder: &Path) -> anyhow::Result<()> {
+fn give(files: &mut BTreeMap<String, Input>, place: &str, folder: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().into_string().unwrap_or_default();
@@ -65,7 +64,7 @@ fn give(files: &mut BTreeMap<String, Arc<[u8]>>, place: &str, folder: &Path) -> 
                 give(files, &place, &entry.path())?;
             }
         } else if !name.is_empty() && Path::new(&name).extension() != Some("so".as_ref()) {
-            files.insert(place, fs::read(entry.path())?.into());
+            files.insert(place, Input::Bytes(fs::read(entry.path())?.into()));
         }
     }
     Ok(())

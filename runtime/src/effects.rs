@@ -1,15 +1,16 @@
 //! The imports of module `exuvia`: effects under way, and the guest's waiting for them.
 
 use crate::guest::{Guest, State as Store, split};
-use crate::host::{Effect, Pending};
+use crate::host::{Effect, Message, Pending, Rest};
 use crate::stop::{Limit, Stop};
+use crate::watch::after;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::{Caller, Linker};
 
@@ -123,12 +124,12 @@ struct Head<'a> {
 
 /// An effect from the guest's message, or why there is none.
 fn effect(message: &[u8]) -> Result<Effect, String> {
-    let head: Head = serde_json::from_slice(message).map_err(|error| error.to_string())?;
+    let message = Message::read(message).map_err(|error| error.to_string())?;
+    let head: Head = serde_json::from_str(message.get()).map_err(|error| error.to_string())?;
     if head.op == "sleep" {
         return Ok(Effect::Sleep(Duration::from_nanos(head.ns)));
     }
-    let request: Box<RawValue> = serde_json::from_slice(message).map_err(|error| error.to_string())?;
-    Ok(Effect::Request(request))
+    Ok(Effect::Request(message))
 }
 
 fn refusal(why: &str) -> Vec<u8> {
@@ -196,20 +197,46 @@ async fn wait(guest: &mut Guest, handles: &[i32]) -> wasmtime::Result<i32> {
     if handles.is_empty() || handles.iter().any(|handle| !guest.effects.table.contains_key(handle)) {
         return Ok(UNKNOWN);
     }
+    let began = Instant::now();
+    // When the host is asked whether the run stays: first as soon as nothing is ready.
+    let mut ask = Some(began);
     loop {
         if let Some(place) = guest.effects.first_ready(handles) {
             return Ok(i32::try_from(place)?);
         }
+        let look = guest.watch.next_look();
+        let look = ask.map_or(look, |ask| ask.min(look));
         tokio::select! {
             biased;
             () = guest.watch.cancel.cancelled() => return Err(Stop(Limit::Cancelled).into()),
-            () = guest.effects.next() => {}
-            () = tokio::time::sleep_until(guest.watch.next_look().into()) => {
-                if let Some(limit) = guest.watch.over(Instant::now()) {
+            () = guest.effects.next() => ask = ask.map(|_| began),
+            () = until(look) => {
+                let now = Instant::now();
+                if let Some(limit) = guest.watch.over(now) {
                     return Err(Stop(limit).into());
+                }
+                if ask.is_some_and(|ask| ask <= now) {
+                    ask = rests(guest, now.duration_since(began))?.map(|again| after(now, again));
                 }
             }
         }
+    }
+}
+
+/// Waits, but for nothing that is past: a timer would cost more than the wait of many an effect.
+async fn until(moment: Instant) {
+    if moment > Instant::now() {
+        tokio::time::sleep_until(moment.into()).await;
+    }
+}
+
+/// Asks the host whether the run stays, and gives when to ask again, if ever.
+fn rests(guest: &mut Guest, waited: Duration) -> wasmtime::Result<Option<Duration>> {
+    let watch = Arc::clone(&guest.watch);
+    match guest.wasi.host.rests(waited, &|| watch.meter.now()) {
+        Rest::Stay => Ok(None),
+        Rest::Ask(again) => Ok(Some(again)),
+        Rest::Leave => Err(Stop(Limit::Suspended).into()),
     }
 }
 

@@ -11,6 +11,7 @@
 //! - `run`, `stop`: the call into it, and why it ended;
 //! - `watch`, `watchdog`, `fence`: its limits, and how it is stopped;
 //! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
+//! - `spill`: what of that lies on the disk;
 //! - `journal`: the record of what a run was told, and the run from its record;
 //! - `layer`, `extension`: packages beside those of the image;
 //! - `cache`, `sealed`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
@@ -41,6 +42,7 @@ mod sealed;
 mod slot;
 mod slots;
 mod snapshot;
+mod spill;
 mod stop;
 mod thread_clock;
 mod usage;
@@ -53,8 +55,11 @@ pub use cache::{Cache, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
 pub use extension::Extension;
-pub use host::{Effect, Host, Isolated, Pending, Stream, Uncounted};
-pub use journal::{Durable, Halt, Journal, Journaled, Ledger, Memory, Stay, Verdict, Witness};
+pub use files::{Artifact, Artifacts, Input, LeftOut};
+pub use host::{Effect, Host, Isolated, Message, Outstanding, Pending, Rest, Stream, Uncounted};
+pub use journal::{
+    Bounds, Durable, Halt, Journal, Journaled, Ledger, Memory, Patience, Stay, Suspended, Verdict, Witness, lived,
+};
 pub use layer::{Layer, Layers, Making, Tree};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
@@ -65,5 +70,6 @@ pub use progress::{Phase, Progress, Silent};
 pub use sandbox::{Config, Sandbox, Session};
 pub use saved::{Left, Saved};
 pub use sealed::Damage;
+pub use spill::{Spill, Spilled};
 pub use stop::Limit;
 pub use usage::Usage;

@@ -16,6 +16,15 @@ pub struct Limits {
     pub memory: u64,
     /// Bytes of files, of the memory limit.
     pub files: u64,
+    /// Bytes of large files, which lie on the disk where the sandbox has a place for them ([`Config::spill`]), and count there
+    /// instead. A program that writes more gets `ENOSPC`. With 0 all files are in memory.
+    ///
+    /// [`Config::spill`]: crate::Config::spill
+    pub disk: u64,
+    /// Files of the working folder that are handed out at the end ([`Output::artifacts`]).
+    ///
+    /// [`Output::artifacts`]: crate::Output::artifacts
+    pub artifacts: usize,
     /// Bytes kept of each of stdout and stderr: half from the head, half from the tail. What is beyond is still
     /// streamed to the host.
     pub output: usize,
@@ -28,6 +37,8 @@ impl Default for Limits {
             cpu: Duration::from_secs(30),
             memory: 512 << 20,
             files: 256 << 20,
+            disk: 1 << 30,
+            artifacts: 100,
             output: 1 << 20,
         }
     }

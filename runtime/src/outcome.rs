@@ -1,5 +1,6 @@
 //! How a run ended. All three are results: the sandbox did its work.
 
+use crate::files::Artifacts;
 use crate::output::Kept;
 use crate::stop::Limit;
 use crate::usage::Usage;
@@ -24,6 +25,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What the run gave, to be taken from.
+    pub fn output_mut(&mut self) -> &mut Output {
+        match self {
+            Self::Finished(output) | Self::Raised(output, _) | Self::Stopped(output, _) => output,
+        }
+    }
+
     /// What the run gave, however it ended.
     pub fn output(&self) -> &Output {
         match self {
@@ -47,6 +55,11 @@ pub struct Output {
     pub names: Vec<String>,
     /// Where a value could not be converted and its `repr` stands instead: `result`, `outputs.x.0.y`.
     pub reprs: Vec<String>,
+    /// The result as HTML, if it has such a form: a table, or what it says of itself by `_repr_html_`. Made by the program's
+    /// own code: whoever shows it has to guard against it.
+    pub html: Option<String>,
+    /// What the program left in its working folder.
+    pub artifacts: Artifacts,
     pub usage: Usage,
 }
 
@@ -68,6 +81,7 @@ pub struct Traceback {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Message {
     pub(crate) result: Option<Box<RawValue>>,
+    pub(crate) html: Option<String>,
     #[serde(deserialize_with = "few_values")]
     pub(crate) outputs: IndexMap<String, Box<RawValue>>,
     #[serde(deserialize_with = "few_names")]

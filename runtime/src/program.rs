@@ -1,12 +1,12 @@
 //! A program and what it is given.
 
 use crate::error::Error;
+use crate::files::Input;
 use crate::layer::Layer;
 use crate::outcome::MOST_NAMES;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Most bytes of a program's source and inputs. The message is host memory before it is the guest's.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -20,10 +20,12 @@ pub struct Program {
     pub name: String,
     /// Variables set before the program starts, also found together, by name, in `input_vars`.
     pub inputs: IndexMap<String, Box<RawValue>>,
+    /// Further variables, which are not in `input_vars`.
+    pub globals: IndexMap<String, Box<RawValue>>,
     /// Names whose values are read after the program has ended; at most 10,000.
     pub outputs: Vec<String>,
     /// Files that lie in the program's working directory, or at an absolute path below `/tmp` or `/mnt/data`.
-    pub files: BTreeMap<String, Arc<[u8]>>,
+    pub files: BTreeMap<String, Input>,
     /// Packages beside those of the image, below `/packages` at the end of `sys.path`.
     pub packages: Option<Layer>,
     /// Decides all randomness of the run.
@@ -50,6 +52,7 @@ impl Program {
             let settings = Settings {
                 name: (!self.name.is_empty()).then_some(&self.name),
                 inputs: &self.inputs,
+                globals: &self.globals,
                 outputs: &self.outputs,
                 session,
                 packages: self.packages.is_some(),
@@ -64,7 +67,11 @@ impl Program {
     }
 
     fn is_plain(&self) -> bool {
-        self.name.is_empty() && self.inputs.is_empty() && self.outputs.is_empty() && self.packages.is_none()
+        self.name.is_empty()
+            && self.inputs.is_empty()
+            && self.globals.is_empty()
+            && self.outputs.is_empty()
+            && self.packages.is_none()
     }
 }
 
@@ -74,6 +81,8 @@ struct Settings<'a> {
     name: Option<&'a String>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     inputs: &'a IndexMap<String, Box<RawValue>>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    globals: &'a IndexMap<String, Box<RawValue>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     outputs: &'a [String],
     #[serde(skip_serializing_if = "std::ops::Not::not")]

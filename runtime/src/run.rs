@@ -88,8 +88,9 @@ impl Returned {
 }
 
 /// The outcome of a call, from what the guest left behind.
-pub(crate) fn outcome(guest: Guest, returned: &Returned, usage: Usage) -> Outcome {
-    let output = Output { stdout: guest.wasi.stdout, stderr: guest.wasi.stderr, usage, ..Output::default() };
+pub(crate) fn outcome(mut guest: Guest, returned: &Returned, usage: Usage, artifacts: usize) -> Outcome {
+    let artifacts = guest.wasi.files.take_artifacts(artifacts);
+    let output = Output { stdout: guest.wasi.stdout, stderr: guest.wasi.stderr, artifacts, usage, ..Output::default() };
     match returned {
         Returned::Status(RAN) => finished(output, &guest.outcome),
         Returned::Status(OUT_OF_MEMORY) => Outcome::Stopped(output, Limit::Memory),
@@ -116,6 +117,7 @@ fn finished(mut output: Output, message: &[u8]) -> Outcome {
         }
     };
     output.result = message.result;
+    output.html = message.html;
     output.outputs = message.outputs;
     output.missing = message.missing;
     output.names = message.names;

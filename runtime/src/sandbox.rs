@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::run::{self, Returned};
 use crate::saved::{Left, Saved};
 use crate::slots::{self, Slots};
+use crate::spill::Spill;
 use crate::stop::Limit;
 use crate::usage::Usage;
 use crate::wasi;
@@ -43,6 +44,8 @@ pub struct Config {
     pub idle: usize,
     /// Whether to recycle instances where the kernel can say which pages were written.
     pub recycle: bool,
+    /// Where large files of programs lie; without it they are in memory.
+    pub spill: Option<Spill>,
     /// Compare all of memory with the snapshot after every restore. For tests: it takes milliseconds.
     pub verify: bool,
     /// Hash all of memory after every run. For tests of determinism: it takes milliseconds.
@@ -52,7 +55,7 @@ pub struct Config {
 impl Config {
     /// The usual settings, with `cache`.
     pub fn new(cache: Cache) -> Self {
-        Self { cache, extension: None, slots: 1000, idle: 16, recycle: true, verify: false, digest: false }
+        Self { cache, extension: None, slots: 1000, idle: 16, recycle: true, spill: None, verify: false, digest: false }
     }
 }
 
@@ -70,6 +73,7 @@ pub struct Sandbox {
     slots: Arc<Slots>,
     keeper: Keeper,
     permits: Semaphore,
+    spill: Option<Spill>,
     digest: bool,
     /// What states of sessions belong to.
     identity: String,
@@ -101,9 +105,13 @@ impl Sandbox {
             keeper: Keeper::start(&slots)?,
             slots,
             permits: Semaphore::new(config.slots as usize),
+            spill: config.spill.clone(),
             digest: config.digest,
             identity: entry.identity(),
-            image: config.extension.as_ref().map_or_else(|| IMAGE.digest.to_owned(), |extension| extension.digest(&IMAGE)),
+            image: config
+                .extension
+                .as_ref()
+                .map_or_else(|| IMAGE.digest.to_owned(), |extension| extension.digest(&IMAGE)),
         })
     }
 
@@ -208,6 +216,7 @@ impl Sandbox {
         }
         let library = Shared::new(self.slots.library(), program.packages.as_ref());
         let mut guest = Guest::new(library, host, program.seed, limits, Arc::clone(&watch), self.memory_floor());
+        guest.wasi.files.spill_to(self.spill.clone(), limits.disk);
         if let Some(from) = &from {
             resume(&mut guest, from, limits)?;
         }
@@ -236,7 +245,7 @@ impl Sandbox {
         }
         let peak_memory = memory + guest.wasi.files.peak();
         let usage = Usage { wall, cpu: watch.meter.total(), peak_memory, memory_digest, memory_before };
-        let outcome = run::outcome(guest, &returned, usage);
+        let outcome = run::outcome(guest, &returned, usage, limits.artifacts);
         if matches!(outcome, Outcome::Stopped(..)) {
             left = Left::Nothing;
         }
@@ -270,7 +279,7 @@ impl Sandbox {
 
 fn resume(guest: &mut Guest, from: &Saved, limits: &Limits) -> Result<(), Error> {
     guest.effects.count_from(from.effects());
-    if guest.wasi.resume(from.wasi(), from.contents()) {
+    if guest.wasi.resume(from.wasi(), from.contents()).map_err(|source| Error::Resume { source })? {
         return Ok(());
     }
     Err(Error::SessionAboveLimit { needed: from.needs(), limit: limits.memory.min(limits.files) })

@@ -5,6 +5,7 @@
 //! bytes must notice when they have changed: the guest's memory is not checked, and need not be, as any memory is the guest's
 //! own affair. What the host relies on is checked here.
 
+use crate::files::Content;
 use crate::pages::{PAGE, large_buffer, populate};
 use crate::wasi::KeptWasi;
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,7 @@ pub(crate) struct Parts<'a> {
     /// Offsets of the pages that differ, in order.
     pub(crate) pages: &'a [usize],
     pub(crate) wasi: KeptWasi,
-    pub(crate) contents: Vec<&'a [u8]>,
+    pub(crate) contents: Vec<&'a Content>,
     pub(crate) effects: i32,
 }
 
@@ -81,7 +82,7 @@ impl std::fmt::Debug for Saved {
 impl Saved {
     /// Puts a state together from what an instance has.
     pub(crate) fn new(parts: Parts<'_>) -> io::Result<Self> {
-        let contents: usize = parts.contents.iter().map(|bytes| bytes.len()).sum();
+        let contents = usize::try_from(parts.wasi.contents()).map_err(io::Error::other)?;
         let mut bytes = large_buffer(parts.pages.len() * PAGE + contents + ROOM_FOR_HEAD);
         let mut runs: Vec<(u32, u32)> = Vec::new();
         for page in parts.pages {
@@ -94,7 +95,7 @@ impl Saved {
             }
         }
         for content in parts.contents {
-            bytes.extend_from_slice(content);
+            content.append_to(&mut bytes)?;
         }
         let head = Head {
             snapshot: parts.snapshot.to_owned(),

@@ -143,7 +143,7 @@ impl Slot {
         let memory = self.memory.data(&self.store);
         let pages = Written::differing(scanner, memory, pristine.bytes())?;
         // What the files cost covers their contents, their names and what is written of them beside.
-        let size = (pages.len() * PAGE) as u64 + guest.wasi.files.used();
+        let size = (pages.len() * PAGE) as u64 + guest.wasi.files.used() + guest.wasi.files.on_disk();
         if size > most {
             return Ok(Err(size));
         }

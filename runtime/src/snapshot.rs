@@ -87,7 +87,14 @@ async fn boot(store: &mut Store<State>, linker: &Linker<State>, module: &Module)
 }
 
 fn guest(library: &Arc<Library>) -> Guest {
-    let limits = Limits { wall: PATIENCE, cpu: PATIENCE, memory: engine::MOST_MEMORY, files: 1 << 30, output: 1 << 16 };
+    let limits = Limits {
+        wall: PATIENCE,
+        cpu: PATIENCE,
+        memory: engine::MOST_MEMORY,
+        files: 1 << 30,
+        output: 1 << 16,
+        ..Limits::default()
+    };
     let watch = Arc::new(Watch::new(&limits, None, CancellationToken::new()));
     Guest::new(library.into(), Box::new(Still), [0; 32], &limits, watch, 0)
 }

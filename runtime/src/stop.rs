@@ -15,6 +15,8 @@ pub enum Limit {
     Stack,
     /// Somebody cancelled it.
     Cancelled,
+    /// It waited, and its [`Host`](crate::Host) had it suspended: no end, as its journal goes on with it later.
+    Suspended,
     /// The interpreter gave up (`abort`, a trap); the run's last words are in its stderr.
     Crashed(String),
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Limit {
             Self::Memory => f.write_str("stopped: it needed more memory than its limit"),
             Self::Stack => f.write_str("stopped: it recursed deeper than the stack"),
             Self::Cancelled => f.write_str("stopped: it was cancelled"),
+            Self::Suspended => f.write_str("suspended: it goes on when what it waits for is there"),
             Self::Crashed(why) => write!(f, "stopped: the interpreter crashed ({why})"),
         }
     }

@@ -52,6 +52,11 @@ impl Meter {
         Duration::from_nanos(self.with(clock.read()))
     }
 
+    /// Called during a poll, on its thread.
+    pub(crate) fn now(&self) -> Duration {
+        Duration::from_nanos(self.with(thread_clock::own()))
+    }
+
     /// Called between polls.
     pub(crate) fn total(&self) -> Duration {
         Duration::from_nanos(self.used.load(Relaxed))

@@ -209,6 +209,7 @@ fn as_in_the_sandbox(output: &std::process::Output, folder: &Path) -> Ran {
         reprs: Vec::new(),
         line: None,
         cut: 0,
+        artifacts: Vec::new(),
         peak_memory: 0,
         cpu: Duration::ZERO,
     }

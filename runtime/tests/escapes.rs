@@ -4,7 +4,7 @@
 
 mod support;
 
-use exuvia_runtime::{Clock, Effect, Host, Isolated, Pending, Program, Stream};
+use exuvia_runtime::{Clock, Effect, Host, Input, Isolated, Pending, Program, Stream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use support::{Place, Ran, Stepped, limits};
@@ -191,7 +191,8 @@ fn descriptors_lead_to_the_guests_own_files_only() {
 fn a_file_is_readable_where_it_was_given() {
     let contents: Arc<[u8]> = Arc::from(&b"granted\n"[..]);
     let names = ["rows.csv", "deep/er/rows.csv", "/tmp/rows.csv", "/mnt/data/also.csv"];
-    let files: BTreeMap<_, _> = names.iter().map(|name| ((*name).to_owned(), Arc::clone(&contents))).collect();
+    let files: BTreeMap<_, _> =
+        names.iter().map(|name| ((*name).to_owned(), Input::Bytes(Arc::clone(&contents)))).collect();
     let source = "import os\nfor name in ('rows.csv', 'deep/er/rows.csv', '/tmp/rows.csv', 'also.csv'): print(open(name).read(), end='')\n\
                   open('rows.csv', 'a').write('changed')\nopen('rows.csv').read()";
     let program = Program { files, ..Program::new(source) };
@@ -219,7 +220,7 @@ fn a_file_cannot_be_given_outside_the_two_folders() {
         ("/tmp/", "no such folder"),
         ("../../new", "only `/tmp` and `/mnt/data` can be written to"),
     ] {
-        let files = BTreeMap::from([(path.to_owned(), Arc::from(&b"x"[..]))]);
+        let files = BTreeMap::from([(path.to_owned(), Input::Bytes(Arc::from(&b"x"[..])))]);
         let program = Program { files, ..Program::new("") };
         let refused = place.run_on(&program, &limits(), Box::new(Isolated::default())).unwrap_err();
         assert_eq!(refused.to_string(), format!("could not give the program the file `{path}`: {why}"));

@@ -5,7 +5,7 @@
 mod support;
 
 use exuvia_runtime::{
-    Clock, Effect, Halt, Host, Journal, Limits, Memory, Pending, Program, Stay, Stream, Verdict, Witness,
+    Bounds, Clock, Effect, Halt, Host, Journal, Limits, Memory, Pending, Program, Stay, Stream, Verdict, Witness,
 };
 use serde_json::Value;
 use std::fs;
@@ -23,11 +23,15 @@ fn run(place: &Place, program: &Program, ledger: &Memory, host: Box<dyn Host>) -
 
 fn run_within(place: &Place, program: &Program, ledger: &Memory, host: Box<dyn Host>, most: u64) -> (Ran, Verdict) {
     let cancel = CancellationToken::new();
-    let journal = Journal::open(Arc::new(ledger.clone()), most, cancel.clone()).unwrap();
+    let journal = Journal::open(Arc::new(ledger.clone()), bounds(most), cancel.clone()).unwrap();
     let verdict = journal.verdict();
     let limits = Limits { memory: 512 << 20, files: 64 << 20, output: 1 << 20, ..limits() };
     let run = place.sandbox.run(program, &limits, Box::new(journal.before(host)), cancel);
     (Ran::from(place.runtime.block_on(run).unwrap()), verdict)
+}
+
+fn bounds(bytes: u64) -> Bounds {
+    Bounds { bytes, entries: u64::MAX, patience: None }
 }
 
 /// A world that must not be asked.
@@ -260,6 +264,6 @@ fn a_record_has_its_bound() {
 fn a_record_that_is_damaged_is_said_to_be() {
     let ledger = Memory::default();
     exuvia_runtime::Ledger::append(&ledger, &[200, 1, 2]);
-    let opened = Journal::open(Arc::new(ledger), 1 << 20, CancellationToken::new());
+    let opened = Journal::open(Arc::new(ledger), bounds(1 << 20), CancellationToken::new());
     assert_eq!(opened.err().unwrap(), "part 0 of it makes no sense");
 }

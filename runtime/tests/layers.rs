@@ -2,9 +2,7 @@
 
 mod support;
 
-use exuvia_runtime::{
-    Cache, Config, Error, Extension, Isolated, Layer, Layers, Left, Program, Session, Tree,
-};
+use exuvia_runtime::{Cache, Config, Error, Extension, Isolated, Layer, Layers, Left, Program, Session, Tree};
 use serde_json::json;
 use std::sync::Arc;
 use support::{Place, Ran, limits};
@@ -98,7 +96,10 @@ fn no_package_takes_the_place_of_what_is_there() {
         "/lib/python3.13/site-packages/numpy/__init__.py"
     ]);
     assert_eq!(ran.result, expected);
-    assert_eq!(shop.run(&layer, "import exuvia_guest.more").ending.split(':').next(), Some("raised ModuleNotFoundError"));
+    assert_eq!(
+        shop.run(&layer, "import exuvia_guest.more").ending.split(':').next(),
+        Some("raised ModuleNotFoundError")
+    );
 }
 
 #[test]
@@ -180,7 +181,8 @@ fn a_session_goes_on_only_with_the_packages_that_it_began_with() {
     let Left::State(state) = left else { panic!("nothing is left: {left:?}") };
     assert_eq!(state.packages(), Some("one"));
     let state = Arc::new(state);
-    let (outcome, _) = call("hello('again'), file.read(), sys.path.count('/packages')", Some(&one), Some(Arc::clone(&state))).unwrap();
+    let (outcome, _) =
+        call("hello('again'), file.read(), sys.path.count('/packages')", Some(&one), Some(Arc::clone(&state))).unwrap();
     assert_eq!(Ran::from(outcome).result, json!(["hello again", "data", 1]));
     // Seen to fail without the comparison: the call runs, and its file is another one.
     for other in [Some(&two), None] {
@@ -198,7 +200,8 @@ fn an_image_has_its_packages_imported() {
     let extension = Extension { layer, imports: vec!["greet".into()] };
     let config = Config { slots: 1, extension: Some(extension), ..Config::new(Cache::new(cache.path())) };
     let place = Place::with(&config);
-    let ran = place.run("import sys\nwas = 'greet' in sys.modules\nimport greet\n[was, greet.hello('you'), greet.__file__]");
+    let ran =
+        place.run("import sys\nwas = 'greet' in sys.modules\nimport greet\n[was, greet.hello('you'), greet.__file__]");
     assert_eq!(ran.result, json!([true, "hello you", "/lib/packages/greet/__init__.py"]), "{}", ran.traceback);
     assert_ne!(place.sandbox.image_digest(), shop.place.sandbox.image_digest());
     // Another layer on top, which does not win.

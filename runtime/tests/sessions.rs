@@ -3,7 +3,7 @@
 
 mod support;
 
-use exuvia_runtime::{Config, Error, Left, Limits, Outcome, Program, Saved, Session};
+use exuvia_runtime::{Config, Error, Left, Limits, Outcome, Program, Saved, Session, Spill};
 use serde_json::{Value, json, value::to_raw_value};
 use std::sync::Arc;
 use support::{Place, Ran, Stepped, config, limits};
@@ -310,4 +310,29 @@ fn a_state_of_another_snapshot_or_a_damaged_one_is_refused() {
         assert!(Saved::from_bytes(bytes[..cut].to_vec()).is_err(), "cut at {cut}");
     }
     assert!(Saved::from_bytes(bytes[4096..].to_vec()).is_err());
+}
+
+/// Seen to fail with a state that leaves out what lies on the disk.
+#[test]
+fn large_files_go_on_and_only_what_a_call_changes_is_its_artifact() {
+    let folder = tempfile::tempdir().unwrap();
+    let spill = Spill::open(folder.path(), 64 * MIB).unwrap();
+    let mut calls = Calls::with(&Config { spill: Some(spill.clone()), digest: true, ..config() });
+    calls.limits.disk = 64 * MIB;
+    let names = |ran: &Ran| ran.artifacts.clone();
+    let ran = calls.run("f = open('large', 'w+b')\nf.write(b'a' * 3_000_000)\nf.flush()\nopen('b', 'w').write('b')");
+    assert_eq!(names(&ran), ["b", "large"]);
+    let ran = calls.run("f.seek(2_999_999)\nf.read()[:9].decode(), open('b').read()");
+    assert_eq!((ran.result.clone(), names(&ran)), (json!(["a", "b"]), vec![]), "{ran:?}");
+    let ran = calls.run(
+        "import os\nos.rename('b', 'c')\nf.seek(0)\nf.write(b'!')\nf.flush()\nos.mkdir('d')\nos.rename('c', 'd/c')",
+    );
+    assert_eq!(names(&ran), ["d/c", "large"]);
+    let ran = calls.run("os.rename('d', 'e')\nopen('large', 'rb').read(2).decode()");
+    assert_eq!((ran.result.clone(), names(&ran)), (json!("!a"), vec!["e/c".to_owned()]));
+    assert_eq!(spill.used(), 0);
+
+    calls.limits.disk = 2 * MIB;
+    let refused = calls.left(&Program::new("1")).unwrap_err();
+    assert!(matches!(refused, Error::SessionAboveLimit { .. }), "{refused}");
 }

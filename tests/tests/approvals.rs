@@ -371,6 +371,31 @@ list(ThreadPoolExecutor(3).map(call, [101, 102, 1]))
     assert_eq!(place.server.wait(&uuid)["result"], json!([103, 104, 3]));
 }
 
+/// Seen to fail with calls that take what another one asked for, and with clients that take what a program did.
+#[test]
+fn calls_that_are_alike_ask_each_for_itself() {
+    let place = Place::new();
+    let script = "
+from concurrent.futures import ThreadPoolExecutor
+def call(_):
+    try:
+        return mcp_Math_add(101, 2)['sum']
+    except PolicyDenied as error:
+        return error.reason
+sorted(ThreadPoolExecutor(2).map(call, range(2)), key=str)
+";
+    let uuid = place.server.submit(script);
+    let of_program = place.asked(2);
+    let (failed, denied, _) = place.add(101);
+    assert!(failed);
+    let of_client = denied["approval"].as_str().unwrap();
+    assert!(!of_program.iter().any(|id| id == of_client), "{denied}");
+    assert_eq!(place.approve(&of_program[0]).status, Some(0));
+    assert_eq!(place.approvals(&["deny", &of_program[1]]).status, Some(0));
+    assert_eq!(place.server.wait(&uuid)["result"], json!([103, "A person denied this call."]));
+    assert!(place.add(101).0, "nobody has approved the client's own");
+}
+
 /// Limits hold for what was approved, too.
 #[test]
 fn an_approval_is_no_way_around_a_limit() {

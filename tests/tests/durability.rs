@@ -136,13 +136,93 @@ fn a_journal_has_its_bound() {
     assert!(counts.calls().len() < 100);
 }
 
+#[test]
+fn a_journal_has_a_bound_of_entries_too() {
+    let counts = Counts::start("journal_entries = 1000\n");
+    let uuid = counts.server.submit("import time\nprint('begun')\nwhile True:\n    time.time()");
+    let status = counts.server.wait(&uuid);
+    assert_eq!((&status["status"], &status["error"]["type"]), (&json!("failed"), &json!("JournalFull")), "{status}");
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("this run was told more than the 1000 things allowed"), "{message}");
+}
+
+/// Records of the store.
+fn records(counts: &mut Counts) -> u64 {
+    assert_eq!(counts.server.stop(), Some(0));
+    let doctor =
+        Command::new(binary()).args(["doctor", "--store", "--data"]).arg(&counts.server.data).output().unwrap();
+    counts.start_again();
+    let text = String::from_utf8(doctor.stdout).unwrap();
+    let line = text.lines().find(|line| line.ends_with(" sound")).unwrap();
+    line.trim().trim_end_matches(" sound").parse().unwrap()
+}
+
+/// Seen to fail (with 1,000,020) with a part for each entry.
+#[test]
+fn a_million_clock_readings_are_few_records() {
+    let mut counts = Counts::start("");
+    let before = records(&mut counts);
+    let uuid = counts.server.submit("import time\nfor n in range(1_000_000):\n    time.time()\nn");
+    assert_eq!(counts.server.wait(&uuid)["result"], 999_999);
+    let made = records(&mut counts) - before;
+    // At most one for each write of the writer of journals, of which there is one every two milliseconds, and one for each 128 KiB.
+    println!("{made} records");
+    assert!(made < 20_000, "{made}");
+}
+
+/// Seen to fail (`Crashed`) with `got_on` false.
+#[test]
+fn deaths_of_the_server_between_which_a_job_gets_on_are_not_added_up() {
+    let mut counts = Counts::start("recoveries = 1\nrecovery_pause = \"1ms\"\n");
+    let script = "import time\nfor n in range(12):\n    print(mcp_Counts_look(key=f'g/{n}'), flush=True)\n    time.sleep(0.25)\n'done'";
+    let uuid = counts.server.submit(script);
+    let mut printed = String::new();
+    for n in 0..10 {
+        printed += &format!("{n}\n");
+        if n % 2 == 1 {
+            self::printed(&counts, &uuid, &printed);
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            counts.restart();
+        }
+    }
+    let status = counts.server.wait(&uuid);
+    assert_eq!((&status["status"], &status["result"]), (&json!("completed"), &json!("done")), "{status}");
+}
+
+/// Seen to fail with a `replayed` that knows of calls alone.
+#[test]
+fn how_far_a_program_is_is_told_after_a_restart_too() {
+    let mut counts = Counts::start("sleeping = 0\n");
+    let uuid =
+        counts.server.submit("import time\nexuvia_progress(0.5, 'half')\nprint('begun', flush=True)\ntime.sleep(600)");
+    printed(&counts, &uuid, "begun\n");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    counts.restart();
+    printed(&counts, &uuid, "begun\n");
+    assert_eq!(status(&counts, &uuid)["progress"], json!({ "fraction": 0.5, "step": "half" }));
+}
+
 /// What a kill leaves is what the system had been given; a power cut takes what of it was not on the disk, too. The store is a
 /// log, and knows how much of it had been made durable: so its end is cut off as far as it may be.
 #[test]
 fn after_a_power_cut_no_answered_call_is_repeated() {
     let mut counts = Counts::start("recoveries = 100\nrecovery_pause = \"1ms\"\n");
-    let script = "def put(n):\n    try:\n        return mcp_Counts_put(key=f'p/{n}', ms=2)\n    except ToolInDoubt:\n        return 'doubt'\n\
-                  print('begun', flush=True)\n[put(n) for n in range(300)]";
+    // What is drawn at first is in every key, and the clocks are asked in between: neither is another after the cut.
+    let script = "\
+import random, time, uuid
+drawn = f'{random.getrandbits(32)}{uuid.uuid4().hex}'
+begun, wall, last = time.monotonic(), time.time(), 0
+def put(n):
+    global last
+    now = time.monotonic()
+    assert last <= now and begun <= now and time.time() >= wall, (begun, last, now)
+    last = now
+    try:
+        return mcp_Counts_put(key=f'{drawn}/{n}', ms=2)
+    except ToolInDoubt:
+        return 'doubt'
+print(drawn, flush=True)
+[put(n) for n in range(300)] + [drawn]";
     let uuid = counts.server.submit(script);
     while counts.calls().len() < 100 {}
     counts.server.kill();
@@ -180,6 +260,9 @@ fn after_a_power_cut_no_answered_call_is_repeated() {
     let doubted = result.iter().filter(|one| **one == "doubt").count();
     assert!(doubted <= 65, "{doubted} in doubt");
     let mut calls = counts.calls();
+    let drawn = result.last().unwrap().as_str().unwrap();
+    assert_eq!(status["stdout"], format!("{drawn}\n"));
+    assert!(calls.iter().all(|call| call.starts_with(&format!("put {drawn}/"))), "{calls:?}");
     let made = calls.len();
     calls.sort();
     calls.dedup();

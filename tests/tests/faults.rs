@@ -12,13 +12,14 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use support::binary;
+use support::counts::made;
 use support::server::{self, Server};
 
 const FULL: &str = "the execution could not be kept: the disk of the data folder is full: make room, or lower `retention` in \
                     exuvia.toml";
 
 /// A server whose data folder is a disk of its own, of 96 MiB. None where this machine lets nobody mount one.
-fn on_a_small_disk(folder: &Path) -> Option<Server> {
+fn on_a_small_disk(folder: &Path, arguments: &[&str]) -> Option<Server> {
     let data = folder.join("data");
     fs::create_dir(&data).unwrap();
     let mount = "mount -t tmpfs -o size=96m tmpfs \"$0\"";
@@ -34,15 +35,15 @@ fn on_a_small_disk(folder: &Path) -> Option<Server> {
         );
         return None;
     }
-    let mut command = unshare(&format!("{mount} && exec \"$1\" serve --listen 127.0.0.1:0 --data \"$0\""));
-    command.arg(binary());
+    let mut command = unshare(&format!("{mount} && exec \"$@\" --data \"$0\""));
+    command.arg(binary()).args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
     Some(Server::of(command, data))
 }
 
 #[test]
 fn a_full_disk_refuses_what_is_new_and_loses_nothing_of_what_is_under_way() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(server) = on_a_small_disk(folder.path()) else { return };
+    let Some(server) = on_a_small_disk(folder.path(), &[]) else { return };
     let finished = server.submit("'finished'");
     assert_eq!(server.wait(&finished)["result"], "finished");
     let script = "import time\nprint('begun')\ntime.sleep(1)\nprint('y' * 100_000)\n'ended'";
@@ -75,11 +76,51 @@ fn a_full_disk_refuses_what_is_new_and_loses_nothing_of_what_is_under_way() {
     }
 }
 
+#[test]
+fn a_job_on_a_full_disk_makes_no_call_that_is_not_written_and_loses_and_repeats_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let upstream = json!({ "command": env!("CARGO_BIN_EXE_upstream-for-tests"), "env": { "COUNTS": at("counts") } });
+    fs::write(at("mcp.json"), json!({ "mcpServers": { "Counts": upstream } }).to_string()).unwrap();
+    fs::write(at("policy.json"), r#"{ "version": "1", "default": "allow" }"#).unwrap();
+    let flags = ["--mcp-config", &at("mcp.json"), "--policy", &at("policy.json")];
+    let Some(server) = on_a_small_disk(folder.path(), &flags) else { return };
+    let script = "\
+import time
+made = refused = 0
+while made < 60:
+    try:
+        assert mcp_Counts_put(key=f'd/{made}') == made
+        made += 1
+    except Exception as error:
+        if 'was not called, as that cannot be written down' in str(error):
+            refused += 1
+            print('refused', flush=True)
+    time.sleep(0.03)
+[made, refused > 0]";
+    let uuid = server.submit(script);
+    let calls = || made(at("counts").as_ref());
+    while calls().is_empty() {}
+    let filler = server.root().join(server.data.strip_prefix("/").unwrap()).join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    // Less than the store leaves free for the audit log, without which nothing is answered.
+    file.set_len(file.metadata().unwrap().len() - (8 << 20)).unwrap();
+    let status = || server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid })).1;
+    while !status()["stdout"].as_str().is_some_and(|stdout| stdout.contains("refused")) {}
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    let ended = server.wait(&uuid);
+    assert_eq!(ended["result"], json!([60, true]), "{ended}");
+    let expected: Vec<_> = (0..60).map(|n| format!("put d/{n}")).collect();
+    assert_eq!(calls(), expected);
+}
+
 /// Seen to fail with a write that does not look at the room that its size leaves.
 #[test]
 fn a_session_that_would_fill_the_disk_stays_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(server) = on_a_small_disk(folder.path()) else { return };
+    let Some(server) = on_a_small_disk(folder.path(), &[]) else { return };
     let call = |script: &str| server.tool("executeCode", json!({ "script": script, "session_id": "a" })).1;
     assert_eq!(call("x = b'1' * 8_000_000\nlen(x)")["warnings"], json!([]));
     let given = call("x = b'2' * 60_000_000\nlen(x)");
@@ -168,8 +209,13 @@ fn a_damaged_data_folder_is_refused_until_its_loss_is_accepted() {
         assert_eq!(server.execute("1")["result"], 1);
         for uuid in &uuids {
             let (failed, status, text) = server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid }));
-            let honest = if failed { text.starts_with("there is no execution") } else { !status["success"].is_null() };
-            assert!(honest, "{text}");
+            // One whose end is lost goes on, and comes to it once more.
+            let honest = if failed {
+                text.starts_with("there is no execution")
+            } else {
+                !server.wait(uuid)["success"].is_null()
+            };
+            assert!(honest, "{text}{status}");
         }
     }
     let data = damaged(9, &|_| {});

@@ -29,7 +29,7 @@ def look(n):
     return mcp_Counts_look(key=f'{me}/{n}', ms=1)
 ";
 
-const JOBS: [(&str, &str); 5] = [
+const JOBS: [(&str, &str); 6] = [
     (
         "one call after another, and files",
         "
@@ -75,6 +75,16 @@ print('slept')
 str(put(0))",
     ),
     (
+        "sleeps between calls",
+        "
+got = []
+for n in range(9):
+    got.append(put(n, ms=n * 11 % 60))
+    print(n, flush=True)
+    time.sleep(0.3)
+got",
+    ),
+    (
         "calls as fast as they come",
         "
 [put(n, ms=0) for n in range(60)]",
@@ -109,6 +119,10 @@ fn variable(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
+/// What the server keeps in memory. Suspended at once, every wait of the mix is one more replay; after 30 ms, some are.
+const SUSPENDS: [&str; 3] =
+    ["", "suspend_after = \"0s\"\nsuspend_factor = 0\n", "suspend_after = \"30ms\"\nsuspend_factor = 1\n"];
+
 #[test]
 fn killed_at_any_moment_every_job_ends_as_it_would_have_and_no_call_is_made_twice() {
     let kills = variable("EXUVIA_KILLS", USUAL);
@@ -116,7 +130,9 @@ fn killed_at_any_moment_every_job_ends_as_it_would_have_and_no_call_is_made_twic
     let seed = variable("EXUVIA_KILLS_SEED", seed);
     println!("EXUVIA_KILLS_SEED={seed}");
     let mut random = Random(seed | 1);
-    let mut counts = Counts::start("recoveries = 1000000\nrecovery_pause = \"1ms\"\n");
+    let config =
+        |kill: usize| format!("recoveries = 1000000\nrecovery_pause = \"1ms\"\n{}", SUSPENDS[kill % SUSPENDS.len()]);
+    let mut counts = Counts::start(&config(0));
     // As they end undisturbed.
     let jobs: Vec<_> = (0..JOBS.len()).map(|number| submit(&counts, number)).collect();
     let expected: Vec<_> = jobs.iter().map(|job| counts.server.wait(&job.uuid)).collect();
@@ -125,7 +141,7 @@ fn killed_at_any_moment_every_job_ends_as_it_would_have_and_no_call_is_made_twic
         assert!(!expected.to_string().contains("doubt"), "{expected}");
     }
     let (mut running, mut ended, mut number) = (Vec::new(), Vec::new(), JOBS.len());
-    for _ in 0..kills {
+    for kill in 0..kills {
         running.retain(|job: &Job| {
             let over = !counts.server.tool("checkCodeExecStatus", json!({ "execution_uuid": job.uuid })).1["success"]
                 .is_null();
@@ -139,6 +155,7 @@ fn killed_at_any_moment_every_job_ends_as_it_would_have_and_no_call_is_made_twic
             number += 1;
         }
         std::thread::sleep(Duration::from_millis(random.below(900)));
+        counts.configure(&config(usize::try_from(kill).unwrap()));
         counts.restart();
     }
     ended.append(&mut running);
@@ -185,7 +202,7 @@ fn compare(job: &Job, status: &Value, expected: &Value, made: &HashMap<String, u
         }
     }
     let puts = made.keys().filter(of_job).filter(|call| call.starts_with("put")).count();
-    let all = [15, 30, 8, 1, 60][job.kind];
+    let all = [15, 30, 8, 1, 9, 60][job.kind];
     assert!(puts + doubted >= all, "{name}: {puts} calls made and {doubted} in doubt of {all}");
     doubted
 }

@@ -33,7 +33,20 @@ impl Place {
             place.path("wheels").display().to_string()
         );
         fs::write(place.path("exuvia.toml"), config).unwrap();
-        let allow = ["greet>=1,<2", "words", "native", "source", "nowhere", "down", "hangs", "newer", "bad", "wrong", "old", "evil"];
+        let allow = [
+            "greet>=1,<2",
+            "words",
+            "native",
+            "source",
+            "nowhere",
+            "down",
+            "hangs",
+            "newer",
+            "bad",
+            "wrong",
+            "old",
+            "evil",
+        ];
         place.allow(&allow);
         let mut index = serde_json::Map::new();
         let mut add = |name: &str, version: &str, files: &[&str], requires: &[&str], wheel: Option<Vec<u8>>| {
@@ -48,14 +61,23 @@ impl Place {
         let greet = |version: &str| {
             wheel(&[
                 ("greet/__init__.py", "from words import HELLO\ndef greet(name):\n    return f'{HELLO} {name}'\n"),
-                (&format!("greet-{version}.dist-info/METADATA"), &format!("Metadata-Version: 2.1\nName: greet\nVersion: {version}\n")),
+                (
+                    &format!("greet-{version}.dist-info/METADATA"),
+                    &format!("Metadata-Version: 2.1\nName: greet\nVersion: {version}\n"),
+                ),
                 ("greet.pth", "import os; os.abort()"),
             ])
         };
         add("greet", "1.2", &[&pure("greet", "1.2")], &["words"], Some(greet("1.2")));
         add("greet", "2.0", &[&pure("greet", "2.0")], &["words"], Some(greet("2.0")));
         add("words", "1.0", &[&pure("words", "1.0")], &[], Some(wheel(&[("words.py", "HELLO = 'hello'\n")])));
-        add("needs-more", "1.0", &[&pure("needs_more", "1.0")], &["secret-extra"], Some(wheel(&[("needs_more.py", "")])));
+        add(
+            "needs-more",
+            "1.0",
+            &[&pure("needs_more", "1.0")],
+            &["secret-extra"],
+            Some(wheel(&[("needs_more.py", "")])),
+        );
         add("secret-extra", "6.6", &[&pure("secret_extra", "6.6")], &[], Some(wheel(&[("secret_extra.py", "")])));
         add("native", "3.1", &["native-3.1-cp313-cp313-manylinux_2_28_x86_64.whl"], &[], None);
         add("source", "1.0", &[], &[], None);
@@ -183,16 +205,24 @@ fn each_refusal_says_which_it_is() {
     };
     // Before anybody is asked.
     let denied = refused("polars");
-    assert!(denied.starts_with("[POLICY DENIED] The package `polars` is not built in, and the policy does not allow it"), "{denied}");
+    assert!(
+        denied.starts_with("[POLICY DENIED] The package `polars` is not built in, and the policy does not allow it"),
+        "{denied}"
+    );
     assert!(refused("reqeusts").starts_with("[POLICY DENIED] The package `reqeusts` is not built in"));
-    for smuggled in ["--index-url=http://127.0.0.1:9", "greet @ file:///etc/passwd", "greet\n--index-url=x", "-r index.json"] {
+    for smuggled in
+        ["--index-url=http://127.0.0.1:9", "greet @ file:///etc/passwd", "greet\n--index-url=x", "-r index.json"]
+    {
         assert!(refused(smuggled).ends_with("no URL, path, marker or option"), "{smuggled}");
     }
     assert!(refused("numpy>=99").starts_with("`additional_imports` has `numpy>=99`, but numpy 2."));
     assert_eq!(place.calls(), 0);
     for (package, expected) in [
         ("nowhere", "PackageError: there is no package `nowhere` on the index"),
-        ("native", "PackageError: `native` 3.1 has native code, which cannot be loaded here: its wheels are for cp313-cp313-manylinux_2_28_x86_64;"),
+        (
+            "native",
+            "PackageError: `native` 3.1 has native code, which cannot be loaded here: its wheels are for cp313-cp313-manylinux_2_28_x86_64;",
+        ),
         ("source", "PackageError: `source` has no wheel for every machine"),
         ("newer", "PackageError: these packages cannot be had together: "),
         ("down", "PackageError: the index of packages does not answer: "),
@@ -233,7 +263,10 @@ fn a_wheel_that_is_another_than_was_chosen_is_refused() {
     let (_, answer, _) = place.serve().tool("executeCode", with(&["wrong"], "1"));
     // Seen to fail without the comparison of hashes: the script runs with the other wheel.
     let message = answer["error"]["message"].as_str().unwrap();
-    assert!(message.starts_with("could not fetch the wheel `wrong-1.0-py3-none-any.whl`: its SHA-256 is "), "{message}");
+    assert!(
+        message.starts_with("could not fetch the wheel `wrong-1.0-py3-none-any.whl`: its SHA-256 is "),
+        "{message}"
+    );
 }
 
 #[test]
@@ -266,7 +299,8 @@ fn a_resolver_that_hangs_costs_the_call_its_time_and_no_more() {
 #[test]
 fn without_uv_the_error_says_how_to_get_it() {
     let place = Place::new();
-    let config = format!("[packages]\nuv = \"/nonexistent/uv\"\nindex = {:?}\n", place.path("wheels").display().to_string());
+    let config =
+        format!("[packages]\nuv = \"/nonexistent/uv\"\nindex = {:?}\n", place.path("wheels").display().to_string());
     fs::write(place.path("exuvia.toml"), config).unwrap();
     let (_, answer, _) = place.serve().tool("executeCode", with(&["greet"], "1"));
     let expected = "there is no `uv`, which finds packages: install it with `pip install uv`, or name it in the configuration \
@@ -280,9 +314,12 @@ fn without_uv_the_error_says_how_to_get_it() {
 fn a_job_goes_on_with_the_packages_that_it_began_with() {
     let place = Place::new();
     let mut server = place.serve();
-    let script = "import old, time\nprint('began', old.VERSION, flush=True)\ntime.sleep(3)\nimport importlib\nold.VERSION";
+    let script =
+        "import old, time\nprint('began', old.VERSION, flush=True)\ntime.sleep(3)\nimport importlib\nold.VERSION";
     let job = server.tool("asyncExecuteCode", with(&["old"], script)).1["execution_uuid"].as_str().unwrap().to_owned();
-    let printed = |server: &Server| server.get(&format!("/v1/executions/{job}")).1["stdout"].as_str().unwrap_or_default().to_owned();
+    let printed = |server: &Server| {
+        server.get(&format!("/v1/executions/{job}")).1["stdout"].as_str().unwrap_or_default().to_owned()
+    };
     while !printed(&server).contains("began") {
         std::thread::yield_now();
     }
@@ -296,7 +333,9 @@ fn a_job_goes_on_with_the_packages_that_it_began_with() {
     assert_eq!(place.calls(), calls);
     // When not even the wheel is there, the job says so.
     let job = server.tool("asyncExecuteCode", with(&["old"], script)).1["execution_uuid"].as_str().unwrap().to_owned();
-    let printed = |server: &Server| server.get(&format!("/v1/executions/{job}")).1["stdout"].as_str().unwrap_or_default().to_owned();
+    let printed = |server: &Server| {
+        server.get(&format!("/v1/executions/{job}")).1["stdout"].as_str().unwrap_or_default().to_owned()
+    };
     while !printed(&server).contains("began") {
         std::thread::yield_now();
     }
@@ -306,7 +345,10 @@ fn a_job_goes_on_with_the_packages_that_it_began_with() {
     let status = place.serve().wait(&job);
     assert_eq!((&status["status"], &status["error"]["type"]), (&json!("failed"), &json!("Interrupted")));
     let message = status["error"]["message"].as_str().unwrap();
-    assert!(message.starts_with("interrupted: packages changed. the packages that this began with are gone"), "{message}");
+    assert!(
+        message.starts_with("interrupted: packages changed. the packages that this began with are gone"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -337,6 +379,9 @@ fn the_command_line_has_packages_without_a_policy() {
     assert_eq!(ran.status, Some(64), "{}", ran.stderr);
     let ran = place.exuvia(&["run", "script.py", "--with", "nowhere"], "1");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(3), "exuvia: there is no package `nowhere` on the index\n"));
-    assert_eq!(place.exuvia(&["run", "script.py", "--image", "none"], "1").stderr, "exuvia: there is no image `none`: `exuvia image build` makes one, `exuvia image list` lists them\n");
+    assert_eq!(
+        place.exuvia(&["run", "script.py", "--image", "none"], "1").stderr,
+        "exuvia: there is no image `none`: `exuvia image build` makes one, `exuvia image list` lists them\n"
+    );
     assert!(Path::new(&place.path("cache/layers")).exists());
 }

@@ -3,6 +3,7 @@
 use super::Linter;
 use crate::extensions::{Extensions, Mode};
 use crate::hosts::{Host, HostPattern};
+use crate::paths::PathPrefix;
 use crate::{addresses, pointer::escape};
 
 impl Linter<'_> {
@@ -35,6 +36,9 @@ impl Linter<'_> {
 
     fn egress(&mut self, extensions: &Extensions) {
         for rule in &extensions.egress.allow {
+            if rule.paths.as_ref().is_some_and(|paths| paths.iter().any(PathPrefix::is_all)) {
+                self.find("wide-path", &*rule.id, "`/` is every path: leave `paths` out, or narrow it");
+            }
             match &rule.host {
                 HostPattern::Below(domain) if !domain.contains('.') => {
                     self.find("wide-host", &*rule.id, format!("`*.{domain}` is everyone below `{domain}`"));
@@ -55,7 +59,10 @@ impl Linter<'_> {
     fn secrets(&mut self, extensions: &Extensions) {
         for (name, secret) in &extensions.secrets {
             let rule = format!("/x-sandbox/secrets/{name}");
-            if secret.hosts.is_empty() {
+            if secret.reveal {
+                let message = "programs have the value itself: what they make of it cannot be scrubbed";
+                self.find("revealed-secret", &rule, message);
+            } else if secret.hosts.is_empty() {
                 self.find("unused-secret", &rule, "the secret is for no host, so it is never put in");
             }
             for host in &secret.hosts {

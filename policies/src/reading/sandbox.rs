@@ -15,8 +15,9 @@ use crate::extensions::{
 };
 use crate::hosts::HostPattern;
 use crate::packages::Requirement;
+use crate::paths::PathPrefix;
 use crate::pointer::Pointer;
-use crate::secrets::{Secret, SecretSource, is_identifier};
+use crate::secrets::{Secret, SecretPlace, SecretSource, is_identifier};
 
 const FIELDS: [&str; 10] =
     ["mode", "approve_if", "egress", "secrets", "packages", "caps", "breaker", "redact", "pins", "tests"];
@@ -112,17 +113,26 @@ impl Reader {
     }
 
     fn egress_rule(&mut self, at: &Pointer<'_>, value: &Value, ids: &mut Ids) -> Option<EgressRule> {
-        let fields = self.object(at, value, &["host", "methods", "ports"])?;
+        let fields = self.object(at, value, &["host", "methods", "ports", "paths"])?;
         let host = self.required(at, fields, "host");
         let host = host.and_then(|value| self.host(&at.field("host"), value));
         let methods =
             self.optional(at, fields, "methods", |reader, at, value| reader.some_of(at, value, Self::method).map(Some));
         let ports =
             self.optional(at, fields, "ports", |reader, at, value| reader.some_of(at, value, Self::port).map(Some));
+        let paths = self.optional(at, fields, "paths", |reader, at, value| {
+            let read = |reader: &mut Self, at: &Pointer<'_>, value: &Value| {
+                let text = reader.text(at, value)?;
+                reader.valid(at, PathPrefix::parse(text))
+            };
+            reader.some_of(at, value, read).map(Some)
+        });
         let host = host?;
         let id = ids.id(&host.to_string());
         let methods = methods?.map(|methods| methods.into_iter().collect());
-        Some(EgressRule { host, methods, ports: ports?.map(|ports| ports.into_iter().collect()), id })
+        let ports = ports?.map(|ports| ports.into_iter().collect());
+        let paths = paths?.map(|paths| paths.into_iter().collect());
+        Some(EgressRule { host, methods, ports, paths, id })
     }
 
     /// A list that narrows a rule. Empty, it would leave nothing of it.
@@ -166,23 +176,45 @@ impl Reader {
                     "a secret is a variable in the program: letters, digits and `_`, and no digit first",
                 );
             }
-            if let Some(secret) = self.secret(&at, value) {
+            if let Some(secret) = self.secret(&at, name, value) {
                 secrets.insert(name.as_str().into(), secret);
             }
         }
         Some(secrets)
     }
 
-    fn secret(&mut self, at: &Pointer<'_>, value: &Value) -> Option<Secret> {
-        let fields = self.object(at, value, &["from", "hosts"])?;
-        let from = self.required(at, fields, "from").and_then(|value| {
-            let at = at.field("from");
-            let text = self.text(&at, value)?;
-            self.valid(&at, SecretSource::parse(text))
-        });
-        let hosts = self.required(at, fields, "hosts");
-        let hosts = hosts.and_then(|value| self.list(&at.field("hosts"), value, Self::host));
-        Some(Secret { from: from?, hosts: hosts? })
+    fn secret(&mut self, at: &Pointer<'_>, name: &str, value: &Value) -> Option<Secret> {
+        let fields = self.object(at, value, &["from", "hosts", "in", "reveal"])?;
+        let from = fields.get("from").map_or_else(
+            || Some(SecretSource::Vault(name.into())),
+            |value| {
+                let at = at.field("from");
+                let text = self.text(&at, value)?;
+                self.valid(&at, SecretSource::parse(text))
+            },
+        );
+        let reveal = self.optional(at, fields, "reveal", Self::boolean);
+        let read = |reader: &mut Self, at: &Pointer<'_>, value: &Value| reader.list(at, value, Self::host);
+        // One that programs compute with need not be sent anywhere.
+        let hosts = if reveal == Some(true) {
+            self.optional(at, fields, "hosts", read)
+        } else {
+            self.required(at, fields, "hosts").and_then(|value| read(self, &at.field("hosts"), value))
+        };
+        let places = self.optional(at, fields, "in", |reader, at, value| reader.some_of(at, value, Self::place));
+        let places = places?;
+        let places = if places.is_empty() { SecretPlace::USUAL.to_vec() } else { places };
+        Some(Secret { from: from?, hosts: hosts?, places: places.into_iter().collect(), reveal: reveal? })
+    }
+
+    fn place(&mut self, at: &Pointer<'_>, value: &Value) -> Option<SecretPlace> {
+        let words = [
+            ("header", SecretPlace::Header),
+            ("query", SecretPlace::Query),
+            ("body", SecretPlace::Body),
+            ("path", SecretPlace::Path),
+        ];
+        self.word(at, value, "part of a request", &words)
     }
 
     fn packages(&mut self, at: &Pointer<'_>, value: &Value) -> Option<PackageRules> {

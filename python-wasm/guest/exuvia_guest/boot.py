@@ -25,12 +25,14 @@ def boot():
 
     preload.standard_library()
     from exuvia_guest import loops, pools, processes, progress, signals, sockets, thread_pool, tools
+    from exuvia_guest.http import http_client
 
     pools.install()
     thread_pool.install()
     loops.install()
     processes.install()
     sockets.install()
+    http_client.install()
     signals.install()
     tools.install()
     progress.install()
@@ -46,6 +48,15 @@ def boot():
         from exuvia_guest import anyio_threads
 
         anyio_threads.install()
+
+    if "requests" in sys.modules:
+        from exuvia_guest.http import urllib3_connections
+
+        urllib3_connections.install()
+    if "httpx" in sys.modules:
+        from exuvia_guest.http import httpx_transports
+
+        httpx_transports.install()
 
     warmup.run()
     preload.extension()

@@ -67,6 +67,16 @@ def begin(op, fields):
     return start(message)
 
 
+def message(op, fields, tail=None):
+    """The message of an effect: JSON, and bytes behind it if there are any."""
+    fields["op"] = op
+    json_text = _encode(fields).encode()
+    return json_text if tail is None else b"".join((json_text, b"\0", tail))
+
+
+_encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+
+
 def start(message):
     """Begin the effect in `message` (bytes); its handle."""
     handle = _exuvia.start(message)
@@ -83,6 +93,12 @@ def _raised(kind, error):
         for field in ("rule", "reason", "retry_after_s"):
             setattr(raised, field, error.get(field))
     return raised
+
+
+def parts(answer):
+    """The value in an answer (bytes), and the bytes behind its JSON. Raises the HostError in it."""
+    json_text, _, tail = answer.partition(b"\0")
+    return value(json_text), tail
 
 
 def value(answer):

@@ -125,13 +125,17 @@ class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
 
 async def request(op, **fields):
     """`host.request` for coroutines: other coroutines go on meanwhile."""
+    return host.value(await answer(host.begin(op, fields)))
+
+
+async def answer(handle):
+    """The host's answer to an effect; other coroutines go on meanwhile."""
     loop = asyncio.get_running_loop()
     future = loop.create_future()
-    handle = host.begin(op, fields)
     selector = loop._selector
     selector.watch(handle, future)
     try:
-        return host.value(await future)
+        return await future
     finally:
         selector.forget(handle)
 

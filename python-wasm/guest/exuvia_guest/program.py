@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 
 import _exuvia
-from exuvia_guest import ending, errors, sessions, tools
+from exuvia_guest import ending, errors, html, sessions, tools
 from exuvia_guest.convert import Conversion, dumps
 from exuvia_guest.source import compile_program
 
@@ -28,7 +28,7 @@ def run(message):
     length = int.from_bytes(message[:4], "little")
     source = message[4 : 4 + length].decode()
     rest = message[4 + length :]
-    name, inputs, wanted, in_session = _parameters(rest) if rest else (DEFAULT_NAME, {}, (), False)
+    name, inputs, further, wanted, in_session = _parameters(rest) if rest else (DEFAULT_NAME, {}, {}, (), False)
     if name is not DEFAULT_NAME:
         sys.argv[0] = name
     if source[:1] == "\ufeff":
@@ -42,6 +42,7 @@ def run(message):
         tools.bind(source, names)
     names.update(inputs)
     names["input_vars"] = inputs
+    names.update(further)
     sys.modules["__main__"] = module
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
 
@@ -74,7 +75,8 @@ def _parameters(rest):
     if parameters.get("packages") and LAYER not in sys.path:
         # At the end: no package takes the place of the standard library, of this one, or of what is built in.
         sys.path.append(LAYER)
-    return name, parameters.get("inputs") or {}, parameters.get("outputs") or (), parameters.get("session", False)
+    further = parameters.get("globals") or {}
+    return name, parameters.get("inputs") or {}, further, parameters.get("outputs") or (), parameters.get("session", False)
 
 
 def _own_names(names):
@@ -89,6 +91,9 @@ def _finish(value, names, wanted, error, status):
     parts = []
     if value is not None:
         parts.append('"result":' + conversion.to_json(value, "result"))
+        rendered = html.render(value)
+        if rendered is not None:
+            parts.append('"html":' + dumps(rendered))
     outputs = [name for name in wanted if name in names]
     if outputs:
         pairs = (dumps(name) + ":" + conversion.to_json(names[name], "outputs." + name) for name in outputs)

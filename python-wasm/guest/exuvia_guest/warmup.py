@@ -69,6 +69,51 @@ asyncio.run(main())
 )
 
 
+# With every request answered by `_Answering`.
+HTTP_PROGRAMS = (
+    """
+import asyncio, urllib.request, requests, httpx
+urllib.request.urlopen("http://localhost/").read()
+requests.get("http://localhost/?a=1", timeout=5).json()
+requests.post("http://localhost/", json={"a": 1}, headers={"Authorization": "Bearer x"}).raise_for_status()
+with requests.Session() as session:
+    session.get("http://localhost/").text
+httpx.get("http://localhost/", params={"a": 1}).json()
+with httpx.Client(base_url="http://localhost", headers={"Authorization": "Bearer x"}) as client:
+    client.post("/", json={"a": 1}).raise_for_status()
+    with client.stream("GET", "/") as response:
+        parts = list(response.iter_bytes())
+async def main():
+    async with httpx.AsyncClient() as client:
+        return await asyncio.gather(client.get("http://localhost/a"), client.get("http://localhost/b"))
+asyncio.run(main())
+""",
+)
+ANSWER = (
+    b'{"ok":{"status":200,"reason":"OK","version":"HTTP/1.1","headers":[["content-type","application/json"],'
+    b'["content-length","2"],["date","Mon, 06 May 2024 07:08:09 GMT"]],"end":true}}\0{}'
+)
+
+
+class _Answering:
+    """A host that knows one answer."""
+
+    handle = 0
+
+    def start(self, message):
+        self.handle += 1
+        return self.handle
+
+    def wait(self, handles):
+        return 0
+
+    def answer(self, handle):
+        return ANSWER
+
+    def drop(self, handle):
+        return None
+
+
 class _Sink:
     def write(self, text):
         return len(text)
@@ -92,12 +137,30 @@ def run():
             encoded = source.encode()
             for _ in range(3):
                 program.run(len(encoded).to_bytes(4, "little") + encoded + PARAMETERS)
+        if "httpx" in sys.modules and "requests" in sys.modules:
+            _run_http(program)
         encoded = b"print(1)"
         for _ in range(20):
             program.run(len(encoded).to_bytes(4, "little") + encoded)
     finally:
         program._exuvia.finish = finish
         sys.stdout, sys.stderr = streams
+
+
+def _run_http(program):
+    names = ("start", "wait", "answer", "drop")
+    own = [getattr(program._exuvia, name) for name in names]
+    answering = _Answering()
+    for name in names:
+        setattr(program._exuvia, name, getattr(answering, name))
+    try:
+        for source in HTTP_PROGRAMS:
+            encoded = source.encode()
+            for _ in range(3):
+                program.run(len(encoded).to_bytes(4, "little") + encoded)
+    finally:
+        for name, function in zip(names, own):
+            setattr(program._exuvia, name, function)
 
 
 def _ignore(message):

@@ -26,7 +26,7 @@ class FakeHost:
         self.deadline = 3600 * 10**9
 
     def start(self, message):
-        message = json.loads(message)
+        message = json.loads(bytes(message).partition(b"\0")[0])
         self.effects.append(message)
         if message["op"] == "sleep":
             delay, answer = message["ns"], b""

@@ -1,9 +1,11 @@
 //! One run's files as what a session keeps of them, and back.
 
-use super::node::{Body, Content, Device, Folder, Id, Node};
+use super::content::{Content, LONGEST_IN_MEMORY};
+use super::node::{Body, Device, Folder, Id, Node};
 use super::tree::Files;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 
 /// All nodes; the contents of the files lie elsewhere, one after the other.
 #[derive(Debug, Serialize, Deserialize)]
@@ -12,6 +14,9 @@ pub(crate) struct KeptFiles {
     nodes: Vec<Option<KeptNode>>,
     /// Host memory that the files take, once they are back.
     used: u64,
+    /// Bytes of those that will be on the disk then.
+    #[serde(default)]
+    disk: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,8 +31,17 @@ struct KeptNode {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum KeptBody {
-    File { size: u64 },
-    Folder { entries: BTreeMap<String, Id>, parent: Id, writable: bool },
+    File {
+        size: u64,
+        /// Whether it was on the disk.
+        #[serde(default)]
+        disk: bool,
+    },
+    Folder {
+        entries: BTreeMap<String, Id>,
+        parent: Id,
+        writable: bool,
+    },
     Link(String),
     Device(Device),
 }
@@ -36,7 +50,7 @@ impl KeptFiles {
     /// Bytes of the contents.
     pub(crate) fn contents(&self) -> u64 {
         let sizes = self.nodes.iter().flatten().map(|node| match node.body {
-            KeptBody::File { size } => size,
+            KeptBody::File { size, .. } => size,
             _ => 0,
         });
         sizes.fold(0, u64::saturating_add)
@@ -49,18 +63,20 @@ impl KeptFiles {
 
 impl Files {
     /// What the session keeps, and the contents that belong to it.
-    pub(crate) fn keep(&self) -> (KeptFiles, Vec<&[u8]>) {
+    pub(crate) fn keep(&self) -> (KeptFiles, Vec<&Content>) {
         let mut contents = Vec::new();
-        let mut used = self.used();
-        let nodes = self.nodes().iter().map(|node| {
+        let (mut used, mut on_disk) = (self.used(), 0);
+        let nodes = self.nodes.iter().map(|node| {
             let node = node.as_ref()?;
             let body = match &node.body {
                 Body::File(content) => {
-                    let bytes = content.bytes();
+                    let size = content.size();
+                    let disk = self.disk.spill.is_some() && (content.is_spilled() || size > LONGEST_IN_MEMORY);
                     // What was the host's, or had room to grow, costs its size when it is back.
-                    used = used.saturating_sub(content.cost()).saturating_add(bytes.len() as u64);
-                    contents.push(bytes);
-                    KeptBody::File { size: bytes.len() as u64 }
+                    used = used.saturating_sub(content.cost()).saturating_add(if disk { 0 } else { size });
+                    on_disk += if disk { size } else { 0 };
+                    contents.push(content);
+                    KeptBody::File { size, disk }
                 }
                 Body::Folder(Folder { entries, parent, writable }) => {
                     KeptBody::Folder { entries: entries.clone(), parent: *parent, writable: *writable }
@@ -72,19 +88,35 @@ impl Files {
             Some(KeptNode { body, links: node.links, open: node.open, times })
         });
         let nodes = nodes.collect();
-        (KeptFiles { nodes, used }, contents)
+        (KeptFiles { nodes, used, disk: on_disk }, contents)
     }
 
-    /// Makes these files what `kept` says. The caller has compared [`KeptFiles::used`] with the limits.
-    pub(crate) fn bring_back(&mut self, kept: &KeptFiles, mut contents: &[u8]) {
+    /// Whether what was kept is within the limits.
+    pub(crate) fn can_bring_back(&self, kept: &KeptFiles) -> bool {
+        let (memory, disk) = match self.disk.spill {
+            Some(_) => (kept.used, kept.disk),
+            None => (kept.used.saturating_add(kept.disk), 0),
+        };
+        memory <= self.limit && disk <= self.disk.limit
+    }
+
+    /// Makes these files what `kept` says. The caller has asked [`Self::can_bring_back`].
+    pub(crate) fn bring_back(&mut self, kept: &KeptFiles, mut contents: &[u8]) -> io::Result<()> {
+        let mut used = kept.used;
+        let spill = self.disk.spill.clone();
         let nodes = kept.nodes.iter().map(|node| {
-            let KeptNode { body, links, open, times: [accessed, modified, changed] } = node.as_ref()?;
+            let Some(KeptNode { body, links, open, times: [accessed, modified, changed] }) = node else {
+                return Ok(None);
+            };
             let body = match body {
-                KeptBody::File { size } => {
+                KeptBody::File { size, disk } => {
+                    if *disk && spill.is_none() {
+                        used = used.saturating_add(*size);
+                    }
                     let size = usize::try_from(*size).unwrap_or(usize::MAX);
                     let (own, rest) = contents.split_at_checked(size).unwrap_or((contents, &[]));
                     contents = rest;
-                    Body::File(Content::Own(own.to_vec()))
+                    Body::File(Content::kept(own, spill.as_ref().filter(|_| *disk))?)
                 }
                 KeptBody::Folder { entries, parent, writable } => {
                     Body::Folder(Folder { entries: entries.clone(), parent: *parent, writable: *writable })
@@ -93,9 +125,10 @@ impl Files {
                 KeptBody::Device(device) => Body::Device(*device),
             };
             let (accessed, modified, changed) = (*accessed, *modified, *changed);
-            Some(Node { body, links: *links, open: *open, accessed, modified, changed })
+            Ok(Some(Node { body, links: *links, open: *open, is_new: false, accessed, modified, changed }))
         });
-        let nodes = nodes.collect();
-        self.replace(nodes, kept.used);
+        let nodes = nodes.collect::<io::Result<_>>()?;
+        self.replace(nodes, used);
+        Ok(())
     }
 }

@@ -155,7 +155,9 @@ fn read_index(file: &File, first: u32) -> io::Result<Vec<Entry>> {
         for entry in &mut entries {
             entry.parent = entry.parent.saturating_add(first);
             if let Body::Folder(children) = &mut entry.body {
-                children.values_mut().for_each(|id| *id = id.saturating_add(first));
+                for id in children.values_mut() {
+                    *id = id.saturating_add(first);
+                }
             }
         }
     }

@@ -1,13 +1,19 @@
-//! The guest's file system: a read-only library and a writable overlay, both in memory. No host path is ever opened.
+//! The guest's file system: a read-only library and a writable overlay, in memory but for large files, which lie in files without
+//! names (`spill`). No path that a guest names is ever opened.
 //!
 //! - `library`, `shared`: the trees that runs share;
-//! - `node`: files, folders and links of one run, and what they cost;
+//! - `node`: files, folders and links of one run;
+//! - `content`, `contents`: the bytes of files, where they are, and what they cost;
 //! - `resolve`: from a path to a node;
 //! - `tree`: the operations;
+//! - `artifacts`: what the program leaves in its working folder;
 //! - `keep`: what a session keeps of it all.
 //!
 //! Descriptors and WASI's view of all this are `wasi`'s.
 
+mod artifacts;
+mod content;
+mod contents;
 mod keep;
 pub(crate) mod library;
 mod node;
@@ -15,6 +21,9 @@ mod resolve;
 mod shared;
 mod tree;
 
+pub use artifacts::{Artifact, Artifacts, LeftOut};
+pub(crate) use content::Content;
+pub use content::Input;
 pub(crate) use keep::KeptFiles;
 pub(crate) use library::Library;
 pub(crate) use node::{Device, Id, Kind, Stat};
@@ -56,7 +65,7 @@ impl Fault {
             Self::NameTooLong => "the name is too long",
             Self::Invalid => "it would lie below itself",
             Self::Busy => "it is in use",
-            Self::Io => "the library could not be read",
+            Self::Io => "the disk could not be read or written",
         }
     }
 }

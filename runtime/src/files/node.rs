@@ -1,9 +1,8 @@
 //! What the overlay is made of.
 
-use super::{Fault, Result};
+use super::content::Content;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A node of the overlay or of the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,6 +55,8 @@ pub(super) struct Node {
     pub(super) links: u32,
     /// Descriptors that hold it.
     pub(super) open: u32,
+    /// Whether this run made it, changed it, or gave it a name.
+    pub(super) is_new: bool,
     pub(super) accessed: u64,
     pub(super) modified: u64,
     pub(super) changed: u64,
@@ -77,58 +78,12 @@ pub(super) struct Folder {
     pub(super) writable: bool,
 }
 
-/// A file's bytes: the host's until the guest writes to them.
-#[derive(Debug)]
-pub(super) enum Content {
-    Shared(Arc<[u8]>),
-    Own(Vec<u8>),
-}
-
-impl Content {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Shared(bytes) => bytes,
-            Self::Own(bytes) => bytes,
-        }
-    }
-
-    /// Bytes of host memory that this run alone is the cause of.
-    pub(super) fn cost(&self) -> u64 {
-        match self {
-            Self::Shared(_) => 0,
-            Self::Own(bytes) => bytes.capacity() as u64,
-        }
-    }
-
-    /// Makes the content the run's own with room for `length` bytes. Never reserves more than `budget` on top of
-    /// what it already costs.
-    pub(super) fn reserve(&mut self, length: u64, budget: u64) -> Result<&mut Vec<u8>> {
-        let length = usize::try_from(length).map_err(|_| Fault::TooLarge)?;
-        if let Self::Shared(bytes) = self {
-            let needed = bytes.len().max(length);
-            if needed as u64 > budget {
-                return Err(Fault::Full);
-            }
-            let mut own = Vec::new();
-            own.try_reserve_exact(needed).map_err(|_| Fault::Full)?;
-            own.extend_from_slice(bytes);
-            *self = Self::Own(own);
-        }
-        let Self::Own(own) = self else { return Err(Fault::Io) };
-        if length > own.capacity() {
-            let most = own.capacity().saturating_add(usize::try_from(budget).unwrap_or(usize::MAX));
-            if length > most {
-                return Err(Fault::Full);
-            }
-            // Half as much again, so that many small writes copy each byte a bounded number of times.
-            let wanted = length.saturating_add(length / 2).min(most);
-            own.try_reserve_exact(wanted - own.len()).map_err(|_| Fault::Full)?;
-        }
-        Ok(own)
-    }
-}
-
 impl Node {
+    /// One that is made now, with one name.
+    pub(super) fn new(body: Body, now: u64) -> Self {
+        Self { body, links: 1, open: 0, is_new: true, accessed: now, modified: now, changed: now }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match &self.body {
             Body::File(_) => Kind::File,
@@ -140,7 +95,7 @@ impl Node {
 
     pub(super) fn stat(&self, id: Id) -> Stat {
         let size = match &self.body {
-            Body::File(content) => content.bytes().len() as u64,
+            Body::File(content) => content.size(),
             Body::Link(target) => target.len() as u64,
             Body::Folder(_) | Body::Device(_) => 0,
         };

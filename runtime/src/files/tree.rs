@@ -1,10 +1,12 @@
 //! The operations on one run's files.
 
+use super::content::{Content, Input};
+use super::contents::Disk;
 use super::library;
-use super::node::{Body, Content, Device, Folder, Id, Kind, Node, Stat};
+use super::node::{Body, Device, Folder, Id, Kind, Node, Stat};
 use super::{Fault, Result, Shared};
+use crate::spill::Spill;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What a node costs besides its contents: host memory that an empty file takes.
 const NODE_COST: u64 = 512;
@@ -24,24 +26,26 @@ pub(crate) struct Open {
 /// The files of one run.
 #[derive(Debug)]
 pub(crate) struct Files {
-    library: Shared,
-    nodes: Vec<Option<Node>>,
+    pub(super) library: Shared,
+    pub(super) nodes: Vec<Option<Node>>,
     /// Host memory that the run's files take.
-    used: u64,
+    pub(super) used: u64,
     /// The most that `used` ever was.
-    peak: u64,
-    limit: u64,
+    pub(super) peak: u64,
+    pub(super) limit: u64,
+    pub(super) disk: Disk,
 }
 
 impl Files {
     pub(crate) const ROOT: Id = Id::Own(0);
-    const DATA: Id = Id::Own(3);
+    pub(super) const DATA: Id = Id::Own(3);
 
     /// `/tmp` and `/mnt/data`, both empty; `limit` bounds [`Self::used`].
     pub(crate) fn new(library: Shared, limit: u64, now: u64) -> Self {
         let has_layer = library.layer().is_some();
-        let mut files = Self { library, nodes: Vec::with_capacity(16), used: 0, peak: 0, limit };
-        let node = |body| Node { body, links: 1, open: 1, accessed: now, modified: now, changed: now };
+        let disk = Disk::default();
+        let mut files = Self { library, nodes: Vec::with_capacity(16), used: 0, peak: 0, limit, disk };
+        let node = |body| Node { open: 1, ..Node::new(body, now) };
         let folder = |parent, writable, entries: &[(&str, Id)]| {
             let entries = entries.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect();
             node(Body::Folder(Folder { entries, parent: Id::Own(parent), writable }))
@@ -78,13 +82,19 @@ impl Files {
         &self.library
     }
 
+    /// Lets large files go to the disk, so many bytes of them.
+    pub(crate) fn spill_to(&mut self, spill: Option<Spill>, limit: u64) {
+        self.disk = Disk::new(spill, limit);
+    }
+
+    /// Bytes of this run's files that are on the disk.
+    pub(crate) fn on_disk(&self) -> u64 {
+        self.disk.used
+    }
+
     /// Bytes of host memory in use by this run's files.
     pub(crate) fn used(&self) -> u64 {
         self.used
-    }
-
-    pub(crate) fn limit(&self) -> u64 {
-        self.limit
     }
 
     /// The most that [`Self::used`] ever was.
@@ -92,8 +102,10 @@ impl Files {
         self.peak
     }
 
-    /// Puts a file of the host's into the tree, with its folders. A relative path is below `/mnt/data`.
-    pub(crate) fn install(&mut self, path: &str, contents: &Arc<[u8]>, now: u64) -> Result<()> {
+    /// Puts a file of the host's into the tree, with its folders. A relative path is below `/mnt/data`. In the place of a file that
+    /// an earlier call of a session left there.
+    pub(crate) fn install(&mut self, path: &str, input: &Input, now: u64) -> Result<()> {
+        let given = Content::of(input).map_err(|_| Fault::Io)?;
         let mut base = Self::DATA;
         let (folders, _) = path.rsplit_once('/').unwrap_or(("", path));
         if path.starts_with('/') {
@@ -101,28 +113,38 @@ impl Files {
         }
         for name in folders.split('/').filter(|name| !name.is_empty()) {
             base = match self.make_folder(base, name, u64::MAX, now) {
-                Ok(id) => id,
+                Ok(id) => {
+                    if let Some(folder) = self.own_mut(id) {
+                        folder.is_new = false;
+                    }
+                    id
+                }
                 Err(Fault::Exists) => self.find(base, name, true)?,
                 Err(fault) => return Err(fault),
             };
         }
         let name = path.rsplit('/').next().unwrap_or(path);
+        if self.child(base, name).is_some_and(|old| matches!(self.own(old), Some(Node { body: Body::File(_), .. }))) {
+            self.unlink(base, name, now)?;
+        }
         let open = Open { create: true, exclusive: true, write: true, ..Open::default() };
         let (id, _) = self.open(base, name, open, u64::MAX, now)?;
-        if let Some(Node { body: Body::File(content), .. }) = self.own_mut(id) {
-            *content = Content::Shared(Arc::clone(contents));
+        if let Some(Node { body: Body::File(content), is_new, .. }) = self.own_mut(id) {
+            *content = given;
+            *is_new = false;
         }
         self.close(id);
         Ok(())
     }
 
-    pub(super) fn nodes(&self) -> &[Option<Node>] {
-        &self.nodes
-    }
-
     /// Puts other nodes in the place of all there are.
     pub(super) fn replace(&mut self, nodes: Vec<Option<Node>>, used: u64) {
         self.nodes = nodes;
+        for node in self.nodes.iter().flatten() {
+            if let Body::File(content) = &node.body {
+                self.disk.add(content);
+            }
+        }
         self.used = used;
         self.peak = self.peak.max(used);
     }
@@ -134,7 +156,7 @@ impl Files {
         }
     }
 
-    fn own_mut(&mut self, id: Id) -> Option<&mut Node> {
+    pub(super) fn own_mut(&mut self, id: Id) -> Option<&mut Node> {
         match id {
             Id::Own(id) => self.nodes.get_mut(id as usize)?.as_mut(),
             Id::Library(_) => None,
@@ -242,79 +264,6 @@ impl Files {
         self.reap(id);
     }
 
-    /// Reads at `offset`; the number of bytes, 0 at the end.
-    pub(crate) fn read(&self, id: Id, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        match id {
-            Id::Library(entry) => self.library.read(entry, offset, buffer).map_err(|error| {
-                tracing::error!(%error, "could not read from the library");
-                Fault::Io
-            }),
-            Id::Own(_) => match &self.own(id).ok_or(Fault::NotFound)?.body {
-                Body::File(content) => {
-                    let start = usize::try_from(offset).unwrap_or(usize::MAX);
-                    let rest = content.bytes().get(start..).unwrap_or_default();
-                    let length = rest.len().min(buffer.len());
-                    for (to, from) in buffer.iter_mut().zip(rest) {
-                        *to = *from;
-                    }
-                    Ok(length)
-                }
-                _ => Err(Fault::IsFolder),
-            },
-        }
-    }
-
-    /// Writes at `offset`, filling a gap with zeros. All or nothing.
-    pub(crate) fn write(&mut self, id: Id, offset: u64, bytes: &[u8], room: u64, now: u64) -> Result<()> {
-        let end = offset.checked_add(bytes.len() as u64).ok_or(Fault::TooLarge)?;
-        self.change(id, room, now, |content, budget| {
-            let end = end.max(content.bytes().len() as u64);
-            let own = content.reserve(end, budget)?;
-            let start = usize::try_from(offset).map_err(|_| Fault::TooLarge)?;
-            if own.len() < start + bytes.len() {
-                own.resize(start + bytes.len(), 0);
-            }
-            let target = own.get_mut(start..start + bytes.len()).ok_or(Fault::Io)?;
-            target.copy_from_slice(bytes);
-            Ok(())
-        })
-    }
-
-    /// Cuts a file, or fills it up with zeros.
-    pub(crate) fn resize(&mut self, id: Id, size: u64, room: u64, now: u64) -> Result<()> {
-        self.change(id, room, now, |content, budget| {
-            if size == 0 {
-                *content = Content::Own(Vec::new());
-                return Ok(());
-            }
-            let own = content.reserve(size, budget)?;
-            own.resize(usize::try_from(size).map_err(|_| Fault::TooLarge)?, 0);
-            Ok(())
-        })
-    }
-
-    fn change(
-        &mut self,
-        id: Id,
-        room: u64,
-        now: u64,
-        change: impl FnOnce(&mut Content, u64) -> Result<()>,
-    ) -> Result<()> {
-        let budget = self.limit.saturating_sub(self.used).min(room);
-        let node = self.own_mut(id).ok_or(Fault::ReadOnly)?;
-        let Body::File(content) = &mut node.body else { return Err(Fault::IsFolder) };
-        let before = content.cost();
-        let done = change(content, budget);
-        let after = content.cost();
-        if done.is_ok() {
-            node.modified = now;
-            node.changed = now;
-        }
-        self.used = (self.used + after).saturating_sub(before);
-        self.peak = self.peak.max(self.used);
-        done
-    }
-
     pub(crate) fn make_folder(&mut self, base: Id, path: &str, room: u64, now: u64) -> Result<Id> {
         let place = self.place(base, path, false)?;
         if place.node.is_some() {
@@ -356,6 +305,7 @@ impl Files {
         self.folder_mut(place.folder)?.entries.insert(place.name, from);
         let node = self.own_mut(from).ok_or(Fault::ReadOnly)?;
         node.links += 1;
+        node.is_new = true;
         node.changed = now;
         Ok(())
     }
@@ -419,6 +369,7 @@ impl Files {
         self.folder_mut(target.folder)?.entries.insert(target.name, id);
         if let Some(node) = self.own_mut(id) {
             node.changed = now;
+            node.is_new = true;
             if let Body::Folder(folder) = &mut node.body {
                 folder.parent = target.folder;
             }
@@ -458,7 +409,7 @@ impl Files {
         let text = if let Body::Link(target) = &body { target.len() } else { 0 };
         self.charge(NODE_COST + (name.len() + text) as u64, room)?;
         let id = Id::Own(u32::try_from(self.nodes.len()).map_err(|_| Fault::Full)?);
-        self.nodes.push(Some(Node { body, links: 1, open: 0, accessed: now, modified: now, changed: now }));
+        self.nodes.push(Some(Node::new(body, now)));
         self.folder_mut(folder)?.entries.insert(name.to_owned(), id);
         self.touch(folder, now);
         Ok(id)
@@ -502,7 +453,10 @@ impl Files {
         let Some(slot) = self.nodes.get_mut(index as usize) else { return };
         if slot.as_ref().is_some_and(|node| node.links == 0 && node.open == 0) {
             let cost = match slot.take().map(|node| node.body) {
-                Some(Body::File(content)) => content.cost(),
+                Some(Body::File(content)) => {
+                    self.disk.remove(&content);
+                    content.cost()
+                }
                 Some(Body::Link(target)) => target.len() as u64,
                 _ => 0,
             };

@@ -14,6 +14,7 @@ const OVER: u8 = 8;
 const LEASE: u8 = 9;
 const CLOSED: u8 = 10;
 const LIFE: u8 = 11;
+const MOMENT: u8 = 12;
 
 /// The name of a large answer: its BLAKE3 hash.
 pub(crate) type Name = [u8; 32];
@@ -49,6 +50,8 @@ pub(crate) enum Entry {
     Closed,
     /// Another process goes on with the run.
     Life { at: u64 },
+    /// When the reading of the monotonic clock was that comes next.
+    Moment { at: u64 },
 }
 
 /// The readings that the next ones are told apart from: most of a reading is what the last one was.
@@ -96,6 +99,7 @@ impl Entry {
             Self::Lease { until } => tagged(LEASE, &[*until], out),
             Self::Closed => out.push(CLOSED),
             Self::Life { at } => tagged(LIFE, &[*at], out),
+            Self::Moment { at } => tagged(MOMENT, &[*at], out),
         }
     }
 
@@ -121,6 +125,7 @@ impl Entry {
             LEASE => Self::Lease { until: take(from)? },
             CLOSED => Self::Closed,
             LIFE => Self::Life { at: take(from)? },
+            MOMENT => Self::Moment { at: take(from)? },
             _ => return None,
         })
     }
@@ -209,6 +214,7 @@ mod tests {
             Entry::Over { effect: 2 },
             Entry::Lease { until: 64 },
             Entry::Closed,
+            Entry::Moment { at: 11 },
         ]
     }
 

@@ -12,8 +12,10 @@ pub(super) const SHOWN: usize = 512;
 pub enum Halt {
     /// The program does something else than the record of the same run has.
     Diverged { step: u64, recorded: String, asked: String },
-    /// The record is as long as it may be.
+    /// The record is as long as it may be, in bytes.
     Full { most: u64 },
+    /// It has as many entries as it may have: each takes time in every replay, however small it is.
+    TooMany { most: u64 },
     /// The record cannot be read.
     Unreadable(String),
 }
@@ -30,6 +32,11 @@ impl fmt::Display for Halt {
                 f,
                 "the record of what this run was told is longer than the {most} bytes allowed: do the work in several \
                  executions, or raise `executions.journal`"
+            ),
+            Self::TooMany { most } => write!(
+                f,
+                "this run was told more than the {most} things allowed, each of which every replay takes time for: read \
+                 clocks and call tools less often, do the work in several executions, or raise `executions.journal_entries`"
             ),
             Self::Unreadable(why) => write!(f, "the record of this run cannot be read: {why}"),
         }

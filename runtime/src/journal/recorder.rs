@@ -5,6 +5,7 @@
 //! some number may leave without waiting. A lease is closed when no call has left for a moment, so that a death later
 //! leaves nothing in doubt but the calls that were really under way.
 
+use super::Bounds;
 use super::entry::{Entry, Kept, Last, Name};
 use super::halt::Halt;
 use super::ledger::{Durable, Ledger};
@@ -28,14 +29,18 @@ const LARGEST_INLINE: usize = 64 << 10;
 
 pub(super) struct Recorder {
     ledger: Arc<dyn Ledger>,
-    most: u64,
-    cancel: CancellationToken,
+    bounds: Bounds,
     state: Mutex<State>,
 }
 
 struct State {
+    /// Stops the run that writes.
+    cancel: CancellationToken,
     last: Last,
     bytes: u64,
+    entries: u64,
+    /// Nothing more is written: another recorder goes on.
+    is_sealed: bool,
     /// Whether an earlier process wrote what is there, and this one nothing yet.
     is_new_life: bool,
     doubt: u64,
@@ -66,10 +71,13 @@ pub enum Stay {
 }
 
 impl Recorder {
-    pub(super) fn new(ledger: Arc<dyn Ledger>, most: u64, cancel: CancellationToken, found: &Found) -> Self {
+    pub(super) fn new(ledger: Arc<dyn Ledger>, bounds: Bounds, cancel: CancellationToken, found: &Found) -> Self {
         let state = State {
+            cancel,
             last: found.last,
             bytes: found.bytes,
+            entries: found.entries,
+            is_sealed: false,
             is_new_life: found.parts > 0,
             doubt: found.doubt,
             lease: None,
@@ -79,7 +87,27 @@ impl Recorder {
             requests: 0,
             halted: None,
         };
-        Self { ledger, most, cancel, state: Mutex::new(state) }
+        Self { ledger, bounds, state: Mutex::new(state) }
+    }
+
+    /// The run begins once more, with what is under way of it.
+    pub(super) fn again(&self, cancel: CancellationToken) {
+        let mut state = self.state();
+        state.requests = 0;
+        if state.halted.is_some() {
+            cancel.cancel();
+        }
+        state.cancel = cancel;
+    }
+
+    /// Writes nothing more. An open lease is closed: nobody is left to use it, and the next life would have to doubt.
+    pub(super) fn seal(&self) {
+        let mut state = self.state();
+        if state.lease.take().is_some() {
+            state.closed += 1;
+            self.write(&mut state, &Entry::Closed);
+        }
+        state.is_sealed = true;
     }
 
     /// Writes what happened.
@@ -109,8 +137,9 @@ impl Recorder {
 
     /// Stops the run. The first reason counts.
     pub(super) fn halt(&self, why: Halt) {
-        self.state().halted.get_or_insert(why);
-        self.cancel.cancel();
+        let mut state = self.state();
+        state.halted.get_or_insert(why);
+        state.cancel.cancel();
     }
 
     pub(super) fn halted(&self) -> Option<Halt> {
@@ -120,7 +149,7 @@ impl Recorder {
     /// Writes that an effect leaves, and gives what it has to wait for.
     fn depart(self: &Arc<Self>, effect: u64, request: u64) -> Result<Durable, Stay> {
         let mut state = self.state();
-        if state.halted.is_some() {
+        if state.halted.is_some() || state.is_sealed {
             return Err(Stay::Unrecorded("the run is being stopped".into()));
         }
         if request < state.doubt {
@@ -172,7 +201,7 @@ impl Recorder {
     fn leased(self: &Arc<Self>, until: u64, closed: u64) {
         let mut state = self.state();
         // In the record it stands before the end of all leases.
-        if state.closed != closed || state.lease.as_ref().is_some_and(|lease| lease.until >= until) {
+        if state.is_sealed || state.closed != closed || state.lease.as_ref().is_some_and(|lease| lease.until >= until) {
             return;
         }
         let is_first = state.lease.replace(Lease { until, is_extended: false }).is_none();
@@ -184,6 +213,8 @@ impl Recorder {
     /// Closes the lease if nobody has used it for a moment; else, when to look again.
     fn closed(&self) -> Option<Duration> {
         let mut state = self.state();
+        // It may have been closed meanwhile.
+        state.lease.as_ref()?;
         let idle = state.departed.map_or(PAUSE, |departed| departed.elapsed());
         if idle < PAUSE {
             return Some(PAUSE.saturating_sub(idle));
@@ -195,19 +226,26 @@ impl Recorder {
     }
 
     fn write(&self, state: &mut State, entry: &Entry) {
-        if state.halted.is_some() {
+        if state.halted.is_some() || state.is_sealed {
             return;
         }
         let mut bytes = Vec::with_capacity(16);
         if std::mem::take(&mut state.is_new_life) {
+            state.entries += 1;
             Entry::Life { at: now() }.write(&mut state.last, &mut bytes);
         }
         entry.write(&mut state.last, &mut bytes);
         state.bytes += bytes.len() as u64;
+        state.entries += 1;
         self.ledger.append(&bytes);
-        if state.bytes > self.most {
-            state.halted = Some(Halt::Full { most: self.most });
-            self.cancel.cancel();
+        let Bounds { bytes: most, entries, .. } = self.bounds;
+        if state.bytes > most {
+            state.halted = Some(Halt::Full { most });
+        } else if state.entries > entries {
+            state.halted = Some(Halt::TooMany { most: entries });
+        }
+        if state.halted.is_some() {
+            state.cancel.cancel();
         }
     }
 
@@ -246,6 +284,11 @@ impl Witness {
 
     pub(super) fn new(recorder: Arc<Recorder>, effect: u64, request: u64) -> Self {
         Self(Some(Arc::new(Seen { recorder, effect, request, answered: AtomicBool::new(false) })))
+    }
+
+    /// The number of the effect in its run, if a record is kept of it.
+    pub fn effect(&self) -> Option<u64> {
+        self.0.as_ref().map(|seen| seen.effect)
     }
 
     /// To be awaited at the last moment before an effect leaves that must not happen twice. What may be repeated, and

@@ -56,6 +56,12 @@ impl Replay {
         }
     }
 
+    /// Whether every answer of the record was given.
+    pub(super) fn is_over(&mut self) -> bool {
+        // What is wrong with the record the next turn finds, too.
+        self.advance().is_ok() && self.next == Next::Nobody
+    }
+
     /// The program's next step, and its number; none once the record has no more.
     pub(super) fn step(&mut self) -> Result<Option<(u64, Entry)>, String> {
         while let Some(entry) = self.program.next()? {

@@ -13,6 +13,8 @@ pub(super) struct Told {
     effect: Effect,
     /// When it began, in milliseconds since 1970.
     at: u64,
+    /// The effect itself, when it went on while the run was suspended.
+    underway: Option<Pending>,
     waits: Waits,
 }
 
@@ -31,20 +33,26 @@ impl Drop for Waits {
 }
 
 impl Told {
-    pub(super) fn new(began: Began, effect: Effect, at: u64) -> Self {
+    pub(super) fn new(began: Began, effect: Effect, at: u64, underway: Option<Pending>) -> Self {
         let waits = Waits { shared: began.shared.clone(), number: Some(began.number) };
-        Self { began, effect, at, waits }
+        Self { began, effect, at, underway, waits }
     }
 
     pub(super) fn pending(self) -> Pending {
         Box::pin(async move {
-            let Self { began, effect, at, mut waits } = self;
+            let Self { began, effect, at, underway, mut waits } = self;
             let number = began.number;
             let turn = poll_fn(|context| began.shared.replay().turn(number, context)).await;
             waits.number = None;
-            let told = match turn {
-                Ok(turn) => of_turn(began, effect, at, turn).await,
-                Err(why) => Err((began.shared, why)),
+            let told = match (turn, underway) {
+                (Ok(Turn::Untold(_) | Turn::InDoubt), Some(underway)) => {
+                    // Its answer is in the record when it comes, but the replay may have read no further than before it.
+                    let answer = underway.await;
+                    began.shared.recorder.happened(&Entry::Delivered { effect: number });
+                    Ok(answer)
+                }
+                (Ok(turn), _) => of_turn(began, effect, at, turn).await,
+                (Err(why), _) => Err((began.shared, why)),
             };
             match told {
                 Ok(answer) => answer,

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::program::Program;
 use crate::sandbox::Sandbox;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,8 @@ fn parse(mut rest: &[u8]) -> Option<Tree> {
         let (code, after) = after.split_at_checked(u32::from_le_bytes(*code) as usize)?;
         let path = std::str::from_utf8(path).ok()?;
         // A broken interpreter could print any other, and would put it in the place of a module.
-        if !path.ends_with(".pyc") || !super::is_plain(path) {
+        let is_code = Path::new(path).extension().is_some_and(|extension| extension == "pyc");
+        if !is_code || !super::is_plain(path) {
             return None;
         }
         tree.insert(path.to_owned(), code.to_vec());

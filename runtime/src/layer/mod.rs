@@ -105,11 +105,8 @@ impl Layers {
 
     /// Removes those that were not used for longest until the others have at most `most` bytes; never one that somebody has open, or
     /// that `keep` names.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn prune(&self, most: u64, keep: &[String]) -> Result<(), Error> {
-        let mut all: Vec<_> = self.list()?;
+    pub fn prune(&self, most: u64, keep: &[String]) {
+        let mut all: Vec<_> = self.list();
         all.sort_by_key(|layer| layer.used);
         let mut total: u64 = all.iter().map(|layer| layer.bytes).sum();
         for layer in all {
@@ -121,11 +118,10 @@ impl Layers {
                 total = total.saturating_sub(layer.bytes);
             }
         }
-        Ok(())
     }
 
-    fn list(&self) -> Result<Vec<Kept>, Error> {
-        let Ok(folders) = fs::read_dir(&self.folder) else { return Ok(Vec::new()) };
+    fn list(&self) -> Vec<Kept> {
+        let Ok(folders) = fs::read_dir(&self.folder) else { return Vec::new() };
         let layers = folders.flatten().filter_map(|folder| {
             let path = folder.path();
             let bytes = fs::metadata(path.join(LIBRARY)).ok()?.len();
@@ -133,7 +129,7 @@ impl Layers {
             let name = folder.file_name().into_string().ok()?;
             Some(Kept { name, bytes, used: used.unwrap_or(SystemTime::UNIX_EPOCH) })
         });
-        Ok(layers.collect())
+        layers.collect()
     }
 
     /// Whether it is gone: not when somebody has it open, or is making it.
@@ -193,7 +189,9 @@ impl Making {
         cache::sync_folder(layers)?;
         Sealed::new(&place, &FILES).stamp()?;
         let made = self.layers.open(&self.name)?;
-        made.ok_or_else(|| Error::Packages { why: "they were changed in the very moment in which they were kept".into() })
+        made.ok_or_else(|| Error::Packages {
+            why: "they were changed in the very moment in which they were kept".into(),
+        })
     }
 }
 
@@ -239,7 +237,7 @@ mod tests {
     }
 
     fn names(layers: &Layers) -> Vec<String> {
-        let mut names: Vec<_> = layers.list().unwrap().into_iter().map(|layer| layer.name).collect();
+        let mut names: Vec<_> = layers.list().into_iter().map(|layer| layer.name).collect();
         names.sort();
         names
     }
@@ -253,11 +251,16 @@ mod tests {
         // Seen to fail without the lock on an open layer's file: `a` is removed.
         let open = layers.open("a").unwrap().unwrap();
         // Opening made it the last used.
-        File::options().write(true).open(layers.folder().join("a").join(USED)).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        layers.prune(25_000, &["b".into()]).unwrap();
+        File::options()
+            .write(true)
+            .open(layers.folder().join("a").join(USED))
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        layers.prune(25_000, &["b".into()]);
         assert_eq!(names(&layers), ["a", "b"]);
         drop(open);
-        layers.prune(0, &[]).unwrap();
+        layers.prune(0, &[]);
         assert_eq!(names(&layers), Vec::<String>::new());
     }
 

@@ -5,8 +5,9 @@
 
 use super::Wasi;
 use super::descriptors::{Descriptor, Descriptors};
-use crate::files::KeptFiles;
+use crate::files::{Content, KeptFiles};
 use serde::{Deserialize, Serialize};
+use std::io;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +33,7 @@ impl KeptWasi {
 
 impl Wasi {
     /// What the session keeps, and the contents of its files. The standard streams are each call's own.
-    pub(crate) fn keep(&mut self) -> (KeptWasi, Vec<&[u8]>) {
+    pub(crate) fn keep(&mut self) -> (KeptWasi, Vec<&Content>) {
         for replaced in self.descriptors.renew_first() {
             if let Descriptor::Node(node) = replaced {
                 self.files.close(node.id);
@@ -42,15 +43,15 @@ impl Wasi {
         (KeptWasi { files, descriptors: self.descriptors.clone(), monotonic: self.monotonic }, contents)
     }
 
-    /// Begins where a call before this one ended. False when its files are larger than the limit, or make no sense.
-    pub(crate) fn resume(&mut self, kept: &KeptWasi, contents: &[u8]) -> bool {
-        if kept.used() > self.files.limit() || !kept.descriptors.fit() {
-            return false;
+    /// Begins where a call before this one ended. False when its files are larger than the limits, or make no sense.
+    pub(crate) fn resume(&mut self, kept: &KeptWasi, contents: &[u8]) -> io::Result<bool> {
+        if !self.files.can_bring_back(&kept.files) || !kept.descriptors.fit() {
+            return Ok(false);
         }
-        self.files.bring_back(&kept.files, contents);
+        self.files.bring_back(&kept.files, contents)?;
         self.descriptors = kept.descriptors.clone();
         self.before = kept.monotonic;
         self.monotonic = kept.monotonic;
-        true
+        Ok(true)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use linker::add_to_linker;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::files::{Fault, Files, Shared};
+use crate::files::{Fault, Files, Input, Shared};
 use crate::guest::Budget;
 use crate::host::{Host, Stream};
 use crate::output::Kept;
@@ -28,7 +28,6 @@ use descriptors::Descriptors;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Most bytes printed that the host is given at a time: each piece is copied.
 const PRINTED: usize = 64 << 10;
@@ -73,13 +72,13 @@ impl Wasi {
     }
 
     /// Puts the program's files where it expects them.
-    pub(crate) fn install(&mut self, files: &BTreeMap<String, Arc<[u8]>>) -> Result<(), Error> {
+    pub(crate) fn install(&mut self, files: &BTreeMap<String, Input>) -> Result<(), Error> {
         if files.is_empty() {
             return Ok(());
         }
         let now = self.now();
-        for (path, contents) in files {
-            let installed = self.files.install(path, contents, now);
+        for (path, input) in files {
+            let installed = self.files.install(path, input, now);
             installed.map_err(|fault| Error::InputFile { path: path.clone(), why: fault.describe() })?;
         }
         Ok(())

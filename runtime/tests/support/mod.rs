@@ -65,7 +65,7 @@ pub(crate) fn config() -> Config {
 
 /// Small enough that no bomb takes long, with time enough for a machine that is busy with other things.
 pub(crate) fn limits() -> Limits {
-    Limits { wall: PATIENCE, cpu: PATIENCE, memory: 160 << 20, files: 16 << 20, output: 4096 }
+    Limits { wall: PATIENCE, cpu: PATIENCE, memory: 160 << 20, files: 16 << 20, output: 4096, disk: 0, artifacts: 100 }
 }
 
 /// An outcome in the form that tests compare.
@@ -83,6 +83,8 @@ pub(crate) struct Ran {
     pub(crate) line: Option<u32>,
     /// Bytes printed that were not kept.
     pub(crate) cut: u64,
+    /// Names of what it left.
+    pub(crate) artifacts: Vec<String>,
     pub(crate) peak_memory: u64,
     pub(crate) cpu: Duration,
 }
@@ -109,6 +111,7 @@ impl From<Outcome> for Ran {
             missing: output.missing.clone(),
             reprs: output.reprs.clone(),
             cut: output.stdout.cut() + output.stderr.cut(),
+            artifacts: output.artifacts.files.iter().map(|file| file.name.clone()).collect(),
             peak_memory: output.usage.peak_memory,
             cpu: output.usage.cpu,
         }

@@ -136,7 +136,6 @@ impl Approvals {
             record.execution_name = live.record().name;
             record.note = note;
         })?;
-        self.asking().insert(record.id);
         let asked = Asked { approvals: self, id: record.id, expires: record.approval.expires() };
         self.asked(&record).await?;
         Ok(asked)
@@ -287,7 +286,7 @@ impl Approvals {
         }
         let mut record = Record::new(demand, Approval::request(demand, &self.key, now()), now())?;
         fill(&mut record);
-        let _asking = self.asking();
+        let mut asking = self.asking();
         let of_grant = |other: &Record| {
             other.grant == record.grant && other.approval.state() == ApprovalState::Pending && !other.is_over(now())
         };
@@ -305,6 +304,10 @@ impl Approvals {
         let mut batch = Batch::default();
         batch.put(Table::Approvals, record.id.as_bytes(), serde_json::to_vec(&record)?);
         self.store.apply(batch)?;
+        if record.execution.is_some() {
+            // Still under the lock: another call that is alike must not take it for what an earlier process asked.
+            asking.insert(record.id);
+        }
         Ok((record, true))
     }
 

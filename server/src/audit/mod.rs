@@ -60,6 +60,21 @@ pub(crate) struct Decided<'a> {
     pub(crate) approval: Option<approvals::Id>,
     /// Who decided, when it was not the policy.
     pub(crate) by: Option<&'static str>,
+    /// The secret that it is about.
+    pub(crate) secret: Option<&'a str>,
+    /// Where an HTTP request is to go.
+    pub(crate) to: Option<To<'a>>,
+}
+
+/// Where an HTTP request is to go. Its path, headers and body may have what must not be written down.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct To<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    /// What the host's name led to, where that is why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<std::net::IpAddr>,
 }
 
 impl<'a> Decided<'a> {
@@ -76,6 +91,8 @@ impl<'a> Decided<'a> {
             took: Duration::ZERO,
             approval: None,
             by: None,
+            secret: None,
+            to: None,
         }
     }
 }
@@ -101,6 +118,10 @@ struct Entry<'a> {
     approval: Option<approvals::Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<To<'a>>,
 }
 
 /// Most names of arguments in one line, and most characters of one: a caller chooses them.
@@ -123,6 +144,8 @@ impl<'a> Entry<'a> {
             parent: decided.asker.parent.map(|id| id.to_string()),
             approval: decided.approval,
             by: decided.by,
+            secret: decided.secret,
+            to: decided.to,
         }
     }
 }

@@ -1,10 +1,17 @@
 //! `exuvia submit`, `status`, `list` and `cancel`: a running server, from the command line.
 
-use super::{Failure, Status, inputs, print};
+use super::shown::visible;
+use super::{Failure, Status, files, inputs, print};
+use crate::shelf::name::encoded;
+use futures_util::stream::try_unfold;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
+
+/// Bytes of a file that are sent at a time.
+const PIECE: usize = 64 << 10;
 
 /// Which server, and who asks.
 #[derive(Debug, clap::Args)]
@@ -46,6 +53,9 @@ pub(crate) struct Submit {
     /// Begin with it then, e.g. 2027-01-31T08:00:00Z
     #[arg(long, value_name = "TIME")]
     run_at: Option<String>,
+    /// Give it a file, in /mnt/data under its own name or another; may be given several times
+    #[arg(long = "file", value_name = "PATH[=NAME]")]
+    files: Vec<String>,
     /// Go on where the last call with this name ended
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
@@ -105,6 +115,12 @@ pub(crate) fn submit(arguments: &Submit) -> Result<Status, Failure> {
         if let Some(timeout) = arguments.timeout {
             fields.insert("timeout".into(), timeout.as_secs_f64().into());
         }
+        let mut given = Vec::new();
+        for file in &arguments.files {
+            let (path, name) = files::path_and_name(file);
+            given.push(files::put(&path, Some(&name), &arguments.at)?);
+        }
+        add(fields, "files", &given);
         if let Some(session) = &arguments.session {
             fields.insert("session_id".into(), session.as_str().into());
         }
@@ -183,6 +199,10 @@ fn describe(status: &Value) {
         let message = format!("{}: {}", text(error, "type"), text(error, "message"));
         print::error(if traceback.is_empty() { &message } else { traceback });
     }
+    for one in field(status, "artifacts").as_array().into_iter().flatten() {
+        let (size, name) = (field(one, "size"), visible(text(one, "name")));
+        print::error(&format!("exuvia: it left `{name}` ({size} bytes)"));
+    }
     print::error(&format!("exuvia: {}", text(status, "status")));
     for approval in field(status, "approvals").as_array().into_iter().flatten().filter_map(Value::as_str) {
         print::error(&format!("exuvia: a call waits for approval: `exuvia approvals show {approval}`"));
@@ -210,13 +230,45 @@ impl Server {
         &self,
         request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
     ) -> Result<Value, Failure> {
-        ask(&self.url, |client| {
-            let request = request(client, self.url.trim_end_matches('/'));
-            match &self.key {
-                Some(key) => request.header("x-api-key", key),
-                None => request,
+        ask(&self.url, |client| self.keyed(request(client, self.url.trim_end_matches('/'))))
+    }
+}
+
+impl Server {
+    /// Writes what is at `path` to `target`, piece by piece as it comes.
+    pub(super) fn fetch(&self, path: &str, target: &mut dyn Write) -> Result<(), Failure> {
+        let url = &self.url;
+        runtime()?.block_on(async {
+            let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
+            let request = self.keyed(client.get(format!("{}{path}", url.trim_end_matches('/'))));
+            let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
+            let mut answer = sound(url, answer).await?;
+            while let Some(piece) = answer.chunk().await.map_err(|error| unreachable(url, &error))? {
+                files::written(target, &piece)?;
             }
+            Ok(())
         })
+    }
+
+    /// Gives a file of `size` bytes to the server, piece by piece: what it says of it.
+    pub(super) fn give(&self, name: &str, file: std::fs::File, size: u64) -> Result<Value, Failure> {
+        self.ask(|client, url| {
+            let pieces = try_unfold(tokio::fs::File::from_std(file), |mut file| async move {
+                let mut piece = Vec::with_capacity(PIECE);
+                let count = file.read_buf(&mut piece).await?;
+                Ok::<_, std::io::Error>((count > 0).then_some((piece, file)))
+            });
+            let body = reqwest::Body::wrap_stream(pieces);
+            let address = format!("{url}/v1/files?name={}", encoded(name));
+            client.post(address).header(http::header::CONTENT_LENGTH, size).body(body)
+        })
+    }
+
+    fn keyed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.key {
+            Some(key) => request.header("x-api-key", key),
+            None => request,
+        }
     }
 }
 
@@ -225,21 +277,27 @@ pub(super) fn ask(
     url: &str,
     request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Result<Value, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::System { doing: "start the runtime", source })?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
         let answer = request(&client).send().await.map_err(|error| unreachable(url, &error))?;
-        let status = answer.status();
-        let body: Value = answer.json().await.map_err(|error| unreachable(url, &error))?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        let why = text(&body, "error").to_owned();
-        Err(if status.is_server_error() { Failure::Server(why) } else { Failure::Usage(why) })
+        sound(url, answer).await?.json().await.map_err(|error| unreachable(url, &error))
     })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|source| Failure::System { doing: "start the runtime", source })
+}
+
+/// An answer, unless it says that something is wrong.
+async fn sound(url: &str, answer: reqwest::Response) -> Result<reqwest::Response, Failure> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let body: Value = answer.json().await.map_err(|error| unreachable(url, &error))?;
+    let why = text(&body, "error").to_owned();
+    Err(if status.is_server_error() { Failure::Server(why) } else { Failure::Usage(why) })
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> Failure {

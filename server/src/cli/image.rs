@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             if let Some(extension) = Images::new(&cache).remove(name)? {
                 let folder = Sandbox::entry(&cache, Some(&extension))?.folder().to_owned();
                 if folder.exists() {
-                    fs::remove_dir_all(folder).map_err(|source| Failure::System { doing: "remove the snapshot", source })?;
+                    fs::remove_dir_all(folder)
+                        .map_err(|source| Failure::System { doing: "remove the snapshot", source })?;
                 }
             }
             print::out("removed");
@@ -68,7 +69,9 @@ fn build(cache: &Cache, file: &Path, name: &str, imports: &[String], from: &From
     let extension = Extension { layer, imports: imports.clone() };
     Sandbox::open(&Config { slots: 1, extension: Some(extension), ..Config::new(cache.clone()) }, &Bar::new())?;
     images.keep(name, &Built { lock, imports })?;
-    print::out(&format!("made the image `{name}`: `exuvia serve --image {name}`, or `image = \"{name}\"` in the configuration"));
+    print::out(&format!(
+        "made the image `{name}`: `exuvia serve --image {name}`, or `image = \"{name}\"` in the configuration"
+    ));
     Ok(())
 }
 
@@ -105,7 +108,8 @@ fn list(cache: &Cache) -> Result<(), Failure> {
         match images.open(name) {
             Ok((built, extension)) => {
                 let ready = Sandbox::entry(cache, Some(&extension))?.check(false).is_ok();
-                let packages = built.lock.packages.iter().map(|package| format!("{} {}", package.name, package.version));
+                let packages =
+                    built.lock.packages.iter().map(|package| format!("{} {}", package.name, package.version));
                 let state = if ready { "" } else { " (its snapshot is made at the next start)" };
                 print::out(&format!("{name}: {}{state}", packages.collect::<Vec<_>>().join(", ")));
             }

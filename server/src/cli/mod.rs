@@ -4,6 +4,8 @@ mod approvals;
 mod audit;
 mod client;
 mod doctor;
+mod files;
+mod folder;
 mod grants;
 mod image;
 mod inputs;
@@ -15,6 +17,7 @@ mod print;
 mod progress;
 mod report;
 mod run;
+mod secrets;
 mod serve;
 mod sessions;
 mod shown;
@@ -50,6 +53,7 @@ Examples:
   exuvia run sales.py --input year=2026 --output total
   exuvia run report.py --with humanize          run it with a package of the index
   exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
+  exuvia run plot.py --file rows.csv --artifacts out    give it a file, and get those that it writes
   exuvia submit sales.py                        run a program on that server
   exuvia mcp add time -- uvx mcp-server-time     add an MCP server
   exuvia mcp test                               connect to all, and print their tools
@@ -82,7 +86,9 @@ enum Command {
     Grants(grants::Arguments),
     Policy(policy::Arguments),
     Approvals(approvals::Arguments),
+    Secrets(secrets::Arguments),
     Sessions(sessions::Arguments),
+    Files(files::Arguments),
     Audit(audit::Arguments),
     Image(image::Arguments),
     Packages(packages::Arguments),
@@ -122,7 +128,9 @@ pub fn main() -> ExitCode {
         Command::Grants(arguments) => grants::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
+        Command::Secrets(arguments) => secrets::run(arguments),
         Command::Sessions(arguments) => sessions::run(arguments),
+        Command::Files(arguments) => files::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Image(arguments) => image::run(arguments),
         Command::Packages(arguments) => packages::run(arguments),
@@ -145,11 +153,11 @@ pub fn main() -> ExitCode {
 /// Sends the log to stderr. A server says what it does; other commands only what is wrong.
 fn log(command: &Command) {
     // rmcp logs whole messages of servers that it does not expect, and authorization codes below that. All errors of its
-    // service are answers to clients that have gone.
+    // service are answers to clients that have gone. The verifier's are what a program is told of a server's certificate.
     let usual = if matches!(command, Command::Serve(_)) {
-        "warn,rmcp=error,rmcp::service=off,exuvia=info"
+        "warn,rmcp=error,rmcp::service=off,rustls_platform_verifier=off,exuvia=info"
     } else {
-        "warn,rmcp=error,rmcp::service=off"
+        "warn,rmcp=error,rmcp::service=off,rustls_platform_verifier=off"
     };
     let filter = EnvFilter::try_from_env("EXUVIA_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -193,9 +201,12 @@ impl Failure {
                 | exuvia_runtime::Error::ProgramTooLarge { .. }
                 | exuvia_runtime::Error::TooManyOutputs { .. },
             ) => Status::Usage,
-            Self::Packages(_) | Self::Sandbox(_) | Self::Store(_) | Self::Executions(_) | Self::Server(_) | Self::System { .. } => {
-                Status::OurError
-            }
+            Self::Packages(_)
+            | Self::Sandbox(_)
+            | Self::Store(_)
+            | Self::Executions(_)
+            | Self::Server(_)
+            | Self::System { .. } => Status::OurError,
         }
     }
 }

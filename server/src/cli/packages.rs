@@ -4,7 +4,7 @@ use super::progress::Bar;
 use super::{Failure, Status, print};
 use crate::config::Config;
 use crate::packages::{self, Images, Packages};
-use exuvia_runtime::{Cache, Sandbox};
+use exuvia_runtime::{Cache, Sandbox, Spill};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -54,7 +54,7 @@ impl From {
 
 /// What finds packages for the built-in image, and the runtime for it.
 pub(crate) fn finder(cache: &Cache, image: Option<&str>, from: &From) -> Result<(Runtime, Packages), Failure> {
-    let (sandbox, packages) = with_sandbox(cache, image, from, 1)?;
+    let (sandbox, packages) = with_sandbox(cache, image, from, None)?;
     drop(sandbox);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     Ok((runtime.map_err(|source| Failure::System { doing: "start the runtime", source })?, packages))
@@ -65,10 +65,10 @@ pub(crate) fn with_sandbox(
     cache: &Cache,
     image: Option<&str>,
     from: &From,
-    slots: u32,
+    spill: Option<Spill>,
 ) -> Result<(Arc<Sandbox>, Packages), Failure> {
     let (built, extension) = image.map(|name| Images::new(cache).open(name)).transpose()?.unzip();
-    let config = exuvia_runtime::Config { slots, extension, ..exuvia_runtime::Config::new(cache.clone()) };
+    let config = exuvia_runtime::Config { slots: 1, extension, spill, ..exuvia_runtime::Config::new(cache.clone()) };
     let sandbox = Arc::new(Sandbox::open(&config, &Bar::new())?);
     let packages = Packages::new(cache, Arc::clone(&sandbox), built.as_ref(), from.config()?.package_settings());
     Ok((sandbox, packages))

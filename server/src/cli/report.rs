@@ -82,6 +82,7 @@ fn stopped(limit: &Limit) -> Error {
         Limit::Memory => "MemoryLimit",
         Limit::Stack => "StackLimit",
         Limit::Cancelled => "Cancelled",
+        Limit::Suspended => "Suspended",
         Limit::Crashed(_) => "Crashed",
     };
     Error { kind: kind.into(), message: limit.to_string(), traceback: String::new(), line: None }

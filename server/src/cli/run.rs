@@ -1,16 +1,28 @@
 //! `exuvia run`: one program, in a sandbox, on this terminal.
 
+use super::folder::Folder;
 use super::progress::Bar;
 use super::report::{self, Report};
-use super::{Failure, Status, inputs, packages, print};
+use super::{Failure, Status, files, inputs, packages, print};
 use crate::packages::{Images, Judge};
+use crate::shelf::name;
 use bytesize::ByteSize;
-use exuvia_runtime::{Cache, Clock, Config, Effect, Host, Isolated, Limits, Outcome, Pending, Program, Sandbox, Stream};
+use exuvia_runtime::{
+    Cache, Clock, Config, Effect, Host, Input, Isolated, LeftOut, Limits, Outcome, Pending, Program, Sandbox, Spill,
+    Stream,
+};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Most bytes of the program's large files.
+const DISK: u64 = 16 << 30;
+/// Most files that are written at its end.
+const MOST_ARTIFACTS: usize = 10_000;
 
 /// Run a program and print what it prints
 ///
@@ -39,6 +51,15 @@ pub(crate) struct Arguments {
     /// Seed all randomness, so that a run can be repeated; without it every run differs
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Give it a file, in /mnt/data under its own name or another; may be given several times
+    #[arg(long = "file", value_name = "PATH[=NAME]")]
+    files: Vec<String>,
+    /// Write the files that it leaves in /mnt/data into this folder
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long, requires = "artifacts")]
+    force: bool,
     /// Print one JSON object, and nothing else
     #[arg(long)]
     json: bool,
@@ -60,11 +81,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
     program.outputs.clone_from(&arguments.output);
     program.seed = seed(arguments.seed)?;
+    program.files = given(&arguments.files)?;
+    // Before the run: a folder that cannot be had should be said at once.
+    let target = arguments.artifacts.as_ref().map(|folder| {
+        let opened = Folder::open(folder, arguments.force);
+        opened.map_err(|error| Failure::Usage(format!("could not open the folder `{}`: {error}", folder.display())))
+    });
+    let target = target.transpose()?;
     let limits = Limits {
         wall: arguments.timeout,
         cpu: arguments.timeout,
         memory: arguments.memory.as_u64(),
         files: arguments.memory.as_u64(),
+        disk: DISK,
+        artifacts: if target.is_some() { MOST_ARTIFACTS } else { 0 },
         ..Limits::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -83,6 +113,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     } else {
         show(&outcome, &arguments.output);
     }
+    if let Some(target) = target {
+        write(&outcome, &target)?;
+    }
     let status = report::status(&outcome);
     // The process ends here: giving its memory back piece by piece would take longer than the run.
     std::mem::forget(sandbox);
@@ -91,15 +124,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
 /// Python, and in `program` the packages that are asked for.
 fn sandbox(arguments: &Arguments, program: &mut Program) -> Result<Arc<Sandbox>, Failure> {
-    let cache = Cache::of_user()?;
+    let (cache, spill) = (Cache::of_user()?, Some(Spill::temporary(DISK)));
     let image = arguments.image.as_deref();
     let wanted = packages::requirements(&arguments.with)?;
     if wanted.is_empty() {
         let extension = image.map(|name| Images::new(&cache).open(name)).transpose()?.map(|(_, extension)| extension);
-        let config = Config { slots: 1, extension, ..Config::new(cache) };
+        let config = Config { slots: 1, extension, spill, ..Config::new(cache) };
         return Ok(Arc::new(Sandbox::open(&config, &Bar::new())?));
     }
-    let (sandbox, packages) = packages::with_sandbox(&cache, image, &arguments.from, 1)?;
+    let (sandbox, packages) = packages::with_sandbox(&cache, image, &arguments.from, spill)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|source| Failure::System { doing: "start the runtime", source })?;
     let wanted = packages.wanted(&wanted).map_err(Failure::Usage)?;
@@ -107,6 +140,38 @@ fn sandbox(arguments: &Arguments, program: &mut Program) -> Result<Arc<Sandbox>,
         program.packages = Some(runtime.block_on(packages.choose(Judge::Operator, &wanted))?);
     }
     Ok(sandbox)
+}
+
+/// The files that the program is given, by their names.
+fn given(files: &[String]) -> Result<BTreeMap<String, Input>, Failure> {
+    let mut given = BTreeMap::new();
+    for file in files {
+        let (path, name) = files::path_and_name(file);
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.is_file(), file)));
+        let opened = match opened {
+            Ok((true, file)) => file,
+            Ok((false, _)) => return Err(Failure::Usage(format!("`--file {file}` is not a file"))),
+            Err(error) => return Err(Failure::Usage(format!("could not read `{}`: {error}", path.display()))),
+        };
+        given.insert(name, Input::File(Arc::new(opened)));
+    }
+    let names: Vec<_> = given.keys().map(String::as_str).collect();
+    name::check_all(&names).map_err(Failure::Usage)?;
+    Ok(given)
+}
+
+/// Writes what the program left, and says what it did not.
+fn write(outcome: &Outcome, target: &Folder) -> Result<(), Failure> {
+    let artifacts = &outcome.output().artifacts;
+    for file in &artifacts.files {
+        target.write(&file.name, &mut file.reader()).map_err(|error| files::not_written(&file.name, &error))?;
+    }
+    let LeftOut { too_many, too_long, links } = artifacts.left_out;
+    let left_out = too_many + too_long + links;
+    if left_out > 0 {
+        print::error(&format!("exuvia: {left_out} links, or files beyond {MOST_ARTIFACTS}, are not written"));
+    }
+    Ok(())
 }
 
 /// Cancels at the first Ctrl-C. From a thread of its own, as the program holds this one while it computes.

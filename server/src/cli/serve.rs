@@ -7,16 +7,19 @@ use crate::approvals::{Approvals, Webhook};
 use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
-use crate::executions::{Executor, Keep};
+use crate::egress::Egress;
+use crate::executions::{Executor, Keep, Parts};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
 use crate::packages::{Images, Packages};
+use crate::secrets::{Secrets, close_memory, no_core_files};
 use crate::sessions::Sessions;
+use crate::shelf::Shelf;
 use crate::store::{Files, Sled, Store};
 use crate::upstream::{self, Registry, Remotes, Sealed, Upstreams, Vault};
-use exuvia_runtime::{Cache, Sandbox};
+use exuvia_runtime::{Cache, Sandbox, Spill};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +62,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    no_core_files();
     let config = configuration(arguments)?;
     let data = Data::new(config.data.as_deref())?;
     data.make().map_err(|source| Failure::System { doing: "make the data folder", source })?;
@@ -125,24 +129,46 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit, Arc::new(approvals))?);
     gate.start();
     let settings = config.settings();
-    let (sandbox, packages) = sandbox(config)?;
-    let (upstreams, remotes) = upstreams(config, data, &base_url)?;
+    let spill = Spill::open(&data.spill(), config.files.disk_of_running.as_u64())
+        .map_err(|source| Failure::System { doing: "open the folder for large files of programs", source })?;
+    let (sandbox, packages) = sandbox(config, spill.clone())?;
+    close_memory();
+    let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| Failure::Usage(chain(&error)))?);
+    let secrets = Secrets::open(data.folder(), Arc::clone(&sealed)).map_err(|error| Failure::Usage(chain(&error)))?;
+    let secrets = Arc::new(secrets);
+    let (upstreams, remotes) = upstreams(config, data, sealed, &base_url)?;
+    let egress = Egress::new(Arc::clone(&gate), config.egress_settings()).map_err(Failure::Usage)?;
     let calls = Calls::new(upstreams.clone(), Arc::clone(&gate), config.upstream.call_timeout);
     let sessions = Sessions::open(Arc::clone(&store), data.sessions(), config.session_settings())?;
     sessions.start();
+    let shelf = Shelf::open(Arc::clone(&store), data.shelf(), config.shelf_settings())
+        .map_err(|error| Failure::Server(chain(&error)))?;
+    shelf.start();
     let keep = Keep::new(store, Files::new(data.files()));
-    let executor =
-        Executor::start(sandbox, packages, keep, Arc::new(calls.clone()), Arc::clone(&gate), sessions.clone(), settings)?;
-    gate.forget(|id| executor.live(id).is_none()).map_err(|error| Failure::Server(chain(&error)))?;
-    Ok(App { executor, sessions, upstreams, remotes, calls, grants, gate, base_url: base_url.into() })
+    let parts = Parts {
+        sandbox,
+        packages,
+        spill,
+        keep,
+        tools: Arc::new(calls.clone()),
+        egress: Arc::new(egress),
+        gate: Arc::clone(&gate),
+        secrets: Arc::clone(&secrets),
+        sessions: sessions.clone(),
+        shelf: shelf.clone(),
+    };
+    let executor = Executor::start(parts, settings)?;
+    gate.forget(|id| !executor.holds(id)).map_err(|error| Failure::Server(chain(&error)))?;
+    Ok(App { executor, sessions, shelf, upstreams, remotes, calls, grants, gate, secrets, base_url: base_url.into() })
 }
 
 /// Python, and what finds packages for it.
-fn sandbox(config: &Config) -> Result<(Arc<Sandbox>, Packages), Failure> {
+fn sandbox(config: &Config, spill: Spill) -> Result<(Arc<Sandbox>, Packages), Failure> {
     let cache = Cache::of_user()?;
     let (built, extension) = config.image.as_deref().map(|name| Images::new(&cache).open(name)).transpose()?.unzip();
     let slots = config.executions.at_once;
-    let sandbox = exuvia_runtime::Config { slots, extension, ..exuvia_runtime::Config::new(cache.clone()) };
+    let sandbox =
+        exuvia_runtime::Config { slots, extension, spill: Some(spill), ..exuvia_runtime::Config::new(cache.clone()) };
     let sandbox = Arc::new(Sandbox::open(&sandbox, &Bar::new())?);
     let packages = Packages::new(&cache, Arc::clone(&sandbox), built.as_ref(), config.package_settings());
     Ok((sandbox, packages))
@@ -158,7 +184,12 @@ fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {
 }
 
 /// The servers of mcp.json and those that clients have added, all of them connecting.
-fn upstreams(config: &Config, data: &Data, base_url: &str) -> Result<(Upstreams, Arc<Remotes>), Failure> {
+fn upstreams(
+    config: &Config,
+    data: &Data,
+    sealed: Arc<Sealed>,
+    base_url: &str,
+) -> Result<(Upstreams, Arc<Remotes>), Failure> {
     let failed = |error: &dyn std::error::Error| Failure::Server(chain(error));
     let mut servers = Vec::new();
     if let Some(path) = &config.mcp_config {
@@ -168,7 +199,6 @@ fn upstreams(config: &Config, data: &Data, base_url: &str) -> Result<(Upstreams,
         }
         servers.extend(loaded.servers);
     }
-    let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| failed(&error))?);
     let (registry, lost) = Registry::open(data.folder(), Arc::clone(&sealed)).map_err(|error| failed(&error))?;
     for error in lost {
         tracing::warn!(error = chain(&error), "a server that a client added is left out");

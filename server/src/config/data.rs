@@ -43,6 +43,16 @@ impl Data {
         self.0.join("sessions")
     }
 
+    /// What programs left and clients gave.
+    pub(crate) fn shelf(&self) -> PathBuf {
+        self.0.join("shelf")
+    }
+
+    /// Large files of programs that run.
+    pub(crate) fn spill(&self) -> PathBuf {
+        self.0.join("spill")
+    }
+
     pub(crate) fn audit(&self) -> PathBuf {
         self.0.join("audit")
     }

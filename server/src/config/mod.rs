@@ -1,12 +1,14 @@
 //! `exuvia.toml`: one struct, unknown fields refused, checked whole before a port is bound.
 
 mod data;
+mod files;
 mod source;
 
 pub(crate) use data::{Data, write_atomically};
+use files::Files;
 use source::Source;
 
-use crate::{executions, packages, sessions};
+use crate::{egress, executions, packages, sessions};
 use bytesize::ByteSize;
 use exuvia_runtime::Limits;
 use serde::Deserialize;
@@ -40,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     pub(crate) approvals: Approvals,
     pub(crate) sessions: Sessions,
+    pub(crate) files: Files,
+    pub(crate) egress: Egress,
     pub(crate) packages: Packages,
     /// What programs run in: an image of `exuvia image build`, by its name. By default the built-in one.
     pub(crate) image: Option<String>,
@@ -70,9 +74,20 @@ pub(crate) struct Executions {
     pub(crate) memory: ByteSize,
     /// Most bytes kept of each of stdout and stderr.
     pub(crate) output: ByteSize,
+    /// Most bytes of a result, and of each output variable, that an answer has; all of it is kept beside.
+    pub(crate) result: ByteSize,
     /// Most bytes kept of what one execution was told, so that it outlives the server.
     pub(crate) journal: ByteSize,
-    /// How often an execution is begun again that was running when the server died.
+    /// Most things that one execution is told: a replay takes time for each.
+    pub(crate) journal_entries: u64,
+    /// A job that has waited so long leaves memory until what it waits for is there.
+    #[serde(with = "duration")]
+    pub(crate) suspend_after: Duration,
+    /// But only once it has waited so many times as long as it had computed, as that is done again when it goes on.
+    pub(crate) suspend_factor: u32,
+    /// Most jobs that only sleep, and are not in memory.
+    pub(crate) sleeping: usize,
+    /// How often in a row an execution is begun again that was running when the server died.
     pub(crate) recoveries: u32,
     /// Before the third beginning; four times as long before each further one.
     #[serde(with = "duration")]
@@ -150,6 +165,40 @@ impl Default for Packages {
     }
 }
 
+/// HTTP from programs. Where it may go is the policy's to say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Certificates, in PEM, of authorities to trust beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The name server to ask instead of the system's resolver.
+    pub(crate) dns: Option<SocketAddr>,
+    /// Most time for a connection: resolving, connecting and TLS together.
+    #[serde(with = "duration")]
+    pub(crate) connect_timeout: Duration,
+    /// Most time in which not a byte comes or goes.
+    #[serde(with = "duration")]
+    pub(crate) idle_timeout: Duration,
+    /// Most time for one exchange.
+    #[serde(with = "duration")]
+    pub(crate) exchange_timeout: Duration,
+    /// The largest body of one response.
+    pub(crate) largest_response: ByteSize,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            dns: None,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            exchange_timeout: Duration::from_secs(30 * 60),
+            largest_response: ByteSize::mib(256),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -166,6 +215,8 @@ impl Default for Config {
             retention: Retention::default(),
             approvals: Approvals::default(),
             sessions: Sessions::default(),
+            files: Files::default(),
+            egress: Egress::default(),
             packages: Packages::default(),
             image: None,
         }
@@ -180,7 +231,12 @@ impl Default for Executions {
             threads: None,
             memory: ByteSize::mib(512),
             output: ByteSize::kib(64),
+            result: ByteSize::kib(256),
             journal: ByteSize::mib(256),
+            journal_entries: 10_000_000,
+            suspend_after: Duration::from_secs(10),
+            suspend_factor: 100,
+            sleeping: 1_000_000,
             recoveries: 5,
             recovery_pause: Duration::from_secs(1),
         }
@@ -290,10 +346,19 @@ impl Config {
             limits: Limits {
                 memory,
                 files: memory,
+                disk: self.files.disk_per_execution.as_u64(),
+                artifacts: self.files.count,
                 output: usize::try_from(executions.output.as_u64()).unwrap_or(usize::MAX),
                 ..Limits::default()
             },
+            result: usize::try_from(executions.result.as_u64()).unwrap_or(usize::MAX),
+            artifacts: self.files.kept_per_execution.as_u64(),
+            printed: self.files.printed.as_u64(),
             journal: executions.journal.as_u64(),
+            journal_entries: executions.journal_entries,
+            suspend_after: executions.suspend_after,
+            suspend_factor: executions.suspend_factor,
+            sleeping: executions.sleeping,
             recoveries: executions.recoveries,
             recovery_pause: executions.recovery_pause,
             keep_for: self.retention.age,
@@ -321,6 +386,18 @@ impl Config {
 
     fn index(&self) -> Result<packages::Index, &'static str> {
         self.packages.index.as_deref().map_or(Ok(packages::Index::OfUv), packages::Index::parse)
+    }
+
+    pub(crate) fn egress_settings(&self) -> egress::Settings {
+        let Egress { ca_file, dns, connect_timeout, idle_timeout, exchange_timeout, largest_response } = &self.egress;
+        egress::Settings {
+            ca_file: ca_file.clone(),
+            dns: *dns,
+            connect: *connect_timeout,
+            idle: *idle_timeout,
+            exchange: *exchange_timeout,
+            largest_response: largest_response.as_u64(),
+        }
     }
 
     /// The URL that clients are told.

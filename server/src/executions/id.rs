@@ -11,6 +11,9 @@ use uuid::Uuid;
 pub(crate) struct Id(Uuid);
 
 impl Id {
+    /// No id is before this one.
+    pub(crate) const FIRST: Self = Self(Uuid::nil());
+
     pub(crate) fn new() -> Self {
         Self(Uuid::now_v7())
     }

@@ -165,6 +165,13 @@ impl Book {
 /// A [`Book`] as a run sees it.
 pub(super) struct Pen(pub(super) Arc<Book>);
 
+impl Pen {
+    /// Until all that was appended so far can be read.
+    pub(super) async fn written(&self) -> Result<(), String> {
+        self.durable().await
+    }
+}
+
 impl Ledger for Pen {
     fn append(&self, bytes: &[u8]) {
         let mut unwritten = self.0.unwritten();

@@ -5,6 +5,7 @@ use super::journals::Pages;
 use super::keys::{Key, Keyed};
 use super::record::{Given, Record};
 use super::request::Request;
+use super::sleepers::Bed;
 use crate::store::{Batch, Error, Files, Store, Table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +77,51 @@ impl Keep {
         self.store.apply(batch)
     }
 
+    /// Writes that an execution falls asleep, with what it has shown so far.
+    pub(super) fn sleeps(&self, record: &Record, so_far: &Given, bed: &Bed) -> Result<(), Error> {
+        let before = self.store.get(Table::Results, record.id.as_bytes())?;
+        let given = self.value(record.id, so_far)?;
+        let mut batch = Batch::default();
+        batch.put(Table::Results, record.id.as_bytes(), given.as_slice());
+        batch.put(Table::Executions, record.id.as_bytes(), json(record));
+        batch.put(Table::Sleepers, record.id.as_bytes(), json(bed));
+        batch.remove(Table::Unfinished, record.id.as_bytes());
+        self.store.apply(batch)?;
+        // One that prints and sleeps for ever must not leave a file each time.
+        if let Some(name) = before.as_deref().and_then(file).filter(|name| Some(*name) != file(&given)) {
+            self.files.remove_one(record.id.uuid(), name)?;
+        }
+        Ok(())
+    }
+
+    /// Writes that it is woken.
+    pub(super) fn wakes(&self, record: &Record) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        batch.put(Table::Executions, record.id.as_bytes(), json(record));
+        batch.put(Table::Unfinished, record.id.as_bytes(), []);
+        batch.remove(Table::Sleepers, record.id.as_bytes());
+        self.store.apply(batch)
+    }
+
+    /// Where a sleeping execution is.
+    pub(super) fn bed(&self, id: Id) -> Result<Option<Bed>, Error> {
+        read(Table::Sleepers, id, self.store.get(Table::Sleepers, id.as_bytes())?)
+    }
+
+    /// All that sleep.
+    pub(super) fn sleepers(&self) -> Result<Vec<(Id, Bed)>, Error> {
+        let (mut all, mut after) = (Vec::new(), Vec::new());
+        loop {
+            let page = self.store.first(Table::Sleepers, &after, 1000)?;
+            let Some((last, _)) = page.last() else { return Ok(all) };
+            after.clone_from(last);
+            for (key, value) in page {
+                let Some(id) = Id::from_bytes(&key) else { continue };
+                all.extend(read(Table::Sleepers, id, Some(value))?.map(|bed| (id, bed)));
+            }
+        }
+    }
+
     /// Writes how executions ended, and all of those of which nothing has been written before.
     pub(crate) fn ended(&self, all: &[Finished]) -> Result<(), Error> {
         let mut batch = Batch::default();
@@ -87,6 +133,7 @@ impl Keep {
             } else {
                 batch.put(Table::Executions, record.id.as_bytes(), json(record));
                 batch.remove(Table::Unfinished, record.id.as_bytes());
+                batch.remove(Table::Sleepers, record.id.as_bytes());
             }
         }
         self.store.apply(batch)
@@ -170,7 +217,7 @@ impl Keep {
         self.files.remove(record.id.uuid())?;
         self.remove_journal(record.id)?;
         let mut batch = Batch::default();
-        for table in [Table::Executions, Table::Requests, Table::Results, Table::Unfinished] {
+        for table in [Table::Executions, Table::Requests, Table::Results, Table::Unfinished, Table::Sleepers] {
             batch.remove(table, record.id.as_bytes());
         }
         batch.remove(Table::ByGrant, grant_key(&record.grant, Some(record.id)));
@@ -213,6 +260,12 @@ impl Keep {
             _ => Err(unreadable(table, id)),
         }
     }
+}
+
+/// The name of the file that a value is in, if it is in one.
+fn file(value: &[u8]) -> Option<&str> {
+    let (&FILE, name) = value.split_first()? else { return None };
+    std::str::from_utf8(name).ok()
 }
 
 fn put_record(batch: &mut Batch, record: &Record) {

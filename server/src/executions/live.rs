@@ -2,24 +2,25 @@
 
 use super::id::Id;
 use super::record::{Given, Record, ToolCall, now};
+use super::seen::{Cursor, Printed, Progress, Seen};
 use super::state::{Event, IllegalEvent, State};
 use super::waits::{Waiting, Waits};
 use crate::approvals;
-use exuvia_runtime::{Kept, Stream};
-use serde::{Deserialize, Serialize};
+use crate::secrets::{Bound, Scrubber, Stream as Scrubbed};
+use exuvia_runtime::Stream;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Most calls of tools that one execution lists; further ones are counted.
-const MOST_CALLS: usize = 200;
-
 pub(crate) struct Live {
     id: Id,
     grant: String,
-    /// Stops it, whatever it is doing.
+    /// Somebody wants it stopped, whatever it is doing.
     pub(crate) cancel: CancellationToken,
+    /// It has to stop, for that reason or because the server does.
+    pub(super) leave: CancellationToken,
     inner: Mutex<Inner>,
     /// Counts the changes of output and state.
     changes: watch::Sender<u64>,
@@ -27,58 +28,28 @@ pub(crate) struct Live {
 
 struct Inner {
     record: Record,
-    stdout: Kept,
-    stderr: Kept,
-    tool_calls: Vec<ToolCall>,
-    calls: u64,
+    seen: Seen,
     given: Option<Arc<Given>>,
-    progress: Option<Progress>,
     waits: Waits,
+    /// Whether it is left to the next process.
+    is_left: bool,
+    scrubs: Option<Scrubs>,
 }
 
-/// Most bytes of what a program says that it does now.
-const LONGEST_STEP: usize = 200;
-
-/// How far a program is, by its own word.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Progress {
-    /// 0 to 1.
-    pub(crate) fraction: f64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) step: Option<String>,
-}
-
-/// How far a client has read of either stream, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    pub(crate) stdout: u64,
-    pub(crate) stderr: u64,
-}
-
-impl Cursor {
-    /// Reads the text that a client was given.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (stdout, stderr) = text.split_once('.')?;
-        Some(Self { stdout: stdout.parse().ok()?, stderr: stderr.parse().ok()? })
-    }
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.stdout, self.stderr)
-    }
-}
-
-/// What was printed after a [`Cursor`], and where to read on.
-#[derive(Debug, Default)]
-pub(crate) struct Printed {
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) next: Cursor,
+/// What takes the values of secrets out of all that a program says: stdout and stderr as they come, the rest whole.
+struct Scrubs {
+    stdout: Scrubbed,
+    stderr: Scrubbed,
+    all: Arc<Scrubber>,
 }
 
 impl Inner {
+    fn scrub(&self, text: &mut String) {
+        if let Some(scrubs) = &self.scrubs {
+            scrubs.all.text(text);
+        }
+    }
+
     /// What cannot happen to an execution that is over does not.
     fn happens(&mut self, event: Event) {
         if let Ok(state) = self.record.state.apply(event) {
@@ -89,24 +60,61 @@ impl Inner {
 }
 
 impl Live {
-    /// `output`: bytes kept of each stream.
-    pub(crate) fn new(record: Record, output: usize) -> Self {
+    pub(super) fn new(record: Record, seen: Seen) -> Self {
+        let cancel = CancellationToken::new();
         Self {
             id: record.id,
             grant: record.grant.clone(),
-            cancel: CancellationToken::new(),
+            leave: cancel.child_token(),
+            cancel,
             inner: Mutex::new(Inner {
                 record,
-                stdout: Kept::new(output),
-                stderr: Kept::new(output),
-                tool_calls: Vec::new(),
-                calls: 0,
+                seen,
                 given: None,
-                progress: None,
                 waits: Waits::default(),
+                is_left: false,
+                scrubs: None,
             }),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// The next process goes on with it.
+    pub(super) fn leaves(&self) {
+        self.lock().is_left = true;
+        self.changed();
+    }
+
+    /// Its run has left memory.
+    pub(super) fn suspends(&self) {
+        self.lock().record.suspended = true;
+        self.changed();
+    }
+
+    /// Its program begins anew, and shows again what it has shown.
+    pub(super) fn resumes(&self) {
+        let mut inner = self.lock();
+        inner.record.suspended = false;
+        inner.seen = inner.seen.again();
+        drop(inner);
+        self.changed();
+    }
+
+    /// What it has shown so far.
+    pub(super) fn so_far(&self) -> Given {
+        self.lock().seen.so_far()
+    }
+
+    /// From now on nothing that the program says has the value of a secret. To be called before it begins.
+    pub(super) fn scrub(&self, bound: &Bound) {
+        let scrubs =
+            bound.scrubber().map(|all| Scrubs { stdout: all.stream(), stderr: all.stream(), all: Arc::clone(all) });
+        self.lock().scrubs = scrubs;
+    }
+
+    /// What takes the values of secrets out of what it leaves.
+    pub(super) fn scrubber(&self) -> Option<Arc<Scrubber>> {
+        self.lock().scrubs.as_ref().map(|scrubs| Arc::clone(&scrubs.all))
     }
 
     pub(crate) fn id(&self) -> Id {
@@ -135,9 +143,16 @@ impl Live {
         let mut record = self.record();
         record.state = record.state.apply(event)?;
         match event {
-            Event::Started => record.started = record.started.or_else(|| Some(now())),
-            Event::Ended(_) => record.ended = Some(now()),
-            Event::Restarted | Event::Asked | Event::Answered => {}
+            Event::Started => {
+                record.started = record.started.or_else(|| Some(now()));
+                record.suspended = false;
+            }
+            Event::Ended(_) => {
+                record.ended = Some(now());
+                record.suspended = false;
+            }
+            Event::Restarted => record.suspended = false,
+            Event::Asked | Event::Answered => {}
         }
         Ok(record)
     }
@@ -192,67 +207,86 @@ impl Live {
         }
     }
 
-    pub(crate) fn given(&self) -> Option<Arc<Given>> {
-        self.lock().given.clone()
+    /// Its record, and what it gave if it has ended.
+    pub(super) fn now(&self) -> (Record, Option<Arc<Given>>) {
+        let inner = self.lock();
+        (inner.record.clone(), inner.given.clone())
     }
 
-    pub(crate) fn print(&self, stream: Stream, bytes: &[u8]) {
+    /// Shows what the program prints, and gives what of it may be kept.
+    pub(super) fn print<'b>(&self, stream: Stream, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let mut inner = self.lock();
-        match stream {
-            Stream::Stdout => inner.stdout.push(bytes),
-            Stream::Stderr => inner.stderr.push(bytes),
+        let Inner { seen, scrubs, .. } = &mut *inner;
+        let said = match (scrubs, stream) {
+            (None, _) => Cow::Borrowed(bytes),
+            (Some(scrubs), Stream::Stdout) => Cow::Owned(scrubs.stdout.push(bytes)),
+            (Some(scrubs), Stream::Stderr) => Cow::Owned(scrubs.stderr.push(bytes)),
+        };
+        seen.print(stream, &said);
+        drop(inner);
+        self.changed();
+        said
+    }
+
+    /// The program prints no more. Gives what was held back of it, as it might have been the beginning of a value.
+    pub(super) fn printed_all(&self) -> [(Stream, Vec<u8>); 2] {
+        let mut inner = self.lock();
+        let Inner { seen, scrubs, .. } = &mut *inner;
+        let ends = scrubs.as_mut().map(|scrubs| (scrubs.stdout.end(), scrubs.stderr.end()));
+        let (stdout, stderr) = ends.unwrap_or_default();
+        let rest = [(Stream::Stdout, stdout), (Stream::Stderr, stderr)];
+        for (stream, bytes) in &rest {
+            seen.print(*stream, bytes);
         }
+        rest
+    }
+
+    pub(crate) fn progresses(&self, mut progress: Progress) {
+        let mut inner = self.lock();
+        if let Some(step) = &mut progress.step {
+            // First: half of a value would not be found.
+            inner.scrub(step);
+        }
+        inner.seen.progresses(progress);
         drop(inner);
         self.changed();
     }
 
-    pub(crate) fn progresses(&self, mut progress: Progress) {
-        progress.fraction = progress.fraction.clamp(0.0, 1.0);
-        if let Some(step) = &mut progress.step {
-            step.truncate(step.floor_char_boundary(LONGEST_STEP));
-        }
-        self.lock().progress = Some(progress);
-        self.changed();
-    }
-
     pub(crate) fn progress(&self) -> Option<Progress> {
-        self.lock().progress.clone()
+        self.lock().seen.progress()
     }
 
-    pub(crate) fn called(&self, call: ToolCall) {
+    pub(crate) fn called(&self, mut call: ToolCall) {
         let mut inner = self.lock();
-        inner.calls += 1;
-        if inner.tool_calls.len() < MOST_CALLS {
-            inner.tool_calls.push(call);
+        inner.scrub(&mut call.tool);
+        if let Some(error) = &mut call.error {
+            inner.scrub(error);
         }
+        inner.seen.called(call);
     }
 
-    /// Adds to `given` what was seen from here: output and calls.
+    /// Counts bytes that it sent or received over HTTP; all of them so far.
+    pub(crate) fn exchanged(&self, bytes: u64) -> u64 {
+        self.lock().seen.exchanged(bytes)
+    }
+
+    /// Adds to `given` what was seen from here: output and calls. The program is over.
     pub(crate) fn fill(&self, given: &mut Given) {
+        self.printed_all();
         let inner = self.lock();
-        given.stdout = inner.stdout.to_text();
-        given.stderr = inner.stderr.to_text();
-        given.truncated = inner.stdout.cut() + inner.stderr.cut() > 0;
-        given.written = [inner.stdout.written(), inner.stderr.written()];
-        given.tool_calls.clone_from(&inner.tool_calls);
-        given.calls = inner.calls;
+        if let Some(scrubs) = &inner.scrubs {
+            given.scrub(&scrubs.all);
+        }
+        inner.seen.fill(given);
     }
 
     pub(crate) fn printed(&self, since: Cursor) -> Printed {
-        let inner = self.lock();
-        let text = |kept: &Kept, position| String::from_utf8_lossy(&kept.since(position)).into_owned();
-        Printed {
-            stdout: text(&inner.stdout, since.stdout),
-            stderr: text(&inner.stderr, since.stderr),
-            next: Cursor { stdout: inner.stdout.written(), stderr: inner.stderr.written() },
-        }
+        self.lock().seen.printed(since)
     }
 
     /// The last line that it printed, for a progress message.
     pub(crate) fn last_line(&self) -> Option<String> {
-        let text = self.lock().stdout.to_text();
-        let line = text.trim_end().lines().next_back()?.trim_end();
-        (!line.is_empty()).then(|| line.chars().take(200).collect())
+        self.lock().seen.last_line()
     }
 
     /// What tells of each change from now on.
@@ -269,7 +303,7 @@ impl Live {
     /// Waits until it has ended, or is left to the next process.
     pub(crate) async fn left(&self) {
         let mut changes = self.watch();
-        while !(self.state().is_final() || self.state() == State::Queued) {
+        while !(self.state().is_final() || self.lock().is_left) {
             if changes.changed().await.is_err() {
                 return;
             }

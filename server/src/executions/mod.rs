@@ -2,12 +2,15 @@
 //!
 //! [`Executor`] is the only place that moves an execution between states. Each event is stored, then acted on.
 
+mod artifacts;
+mod crashes;
 mod guests;
 mod host;
 mod id;
 mod journals;
 mod keep;
 mod keys;
+mod life;
 mod live;
 mod meanwhile;
 mod outputs;
@@ -17,22 +20,31 @@ mod prune;
 mod record;
 mod recover;
 mod request;
+mod rest;
 mod run;
+mod seen;
 mod session;
+mod sleepers;
 mod state;
+mod time;
 mod tools;
 mod turns;
+mod underway;
 mod view;
 mod waits;
+mod wake;
+mod whole;
 
+pub(crate) use artifacts::{Artifact, Source, View as ArtifactView, ends};
 pub(crate) use id::Id;
 use keep::Finished;
 pub(crate) use keep::Keep;
 pub(crate) use keys::Submitted;
-pub(crate) use live::{Cursor, Live, Progress};
+pub(crate) use live::Live;
 pub(crate) use outputs::nearest;
 use record::Record;
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};
+pub(crate) use seen::{Cursor, Progress};
 pub(crate) use state::State;
 pub(crate) use tools::{Answer, Answering, Caller, Tools};
 pub(crate) use view::{Cancelled, Status, Summary};
@@ -43,20 +55,28 @@ use self::keys::Key;
 use self::meanwhile::Meanwhile;
 use self::places::{Held, Place, Places};
 use self::record::now;
+use self::run::{Origin, Run};
+use self::seen::Seen;
+use self::sleepers::Sleepers;
+use self::time::Time;
 use self::turns::Turns;
+use self::underway::{Room, Underway};
+use crate::egress::Egress;
 use crate::gate::{Asker, Denied, Gate, Granted};
 use crate::packages::Packages;
+use crate::secrets::Secrets;
 use crate::sessions::{Line, Sessions};
+use crate::shelf::{self, Shelf};
 use crate::store;
 use exuvia_policies::Caps;
-use exuvia_runtime::{Limits, Sandbox};
+use exuvia_runtime::{Limits, Sandbox, Spill};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tracing::info;
 
 /// How many executions there may be, and what one may use.
@@ -70,8 +90,22 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// What one execution may use; its wall time is set by each request.
     pub(crate) limits: Limits,
+    /// Most bytes of a result, or of an output variable, in a record.
+    pub(crate) result: usize,
+    /// Most bytes of what is kept of one execution beside its record.
+    pub(crate) artifacts: u64,
+    /// Most bytes kept of what one execution prints.
+    pub(crate) printed: u64,
     /// Most bytes of the journal of one execution.
     pub(crate) journal: u64,
+    /// Most entries of it.
+    pub(crate) journal_entries: u64,
+    /// An execution with a journal leaves memory once it has waited so long.
+    pub(crate) suspend_after: Duration,
+    /// And so many times as long as it has computed, as all of that is done again when it goes on.
+    pub(crate) suspend_factor: u32,
+    /// Most executions that only sleep, and are not in memory.
+    pub(crate) sleeping: usize,
     /// How often an execution is begun again that was running when a process died.
     pub(crate) recoveries: u32,
     /// Before the third beginning; it grows with each further one.
@@ -86,19 +120,42 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 pub(crate) struct Executor(Arc<Inner>);
 
+/// What executions are run with.
+pub(crate) struct Parts {
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) packages: Packages,
+    /// Where long output lies while it comes.
+    pub(crate) spill: Spill,
+    pub(crate) keep: Keep,
+    pub(crate) tools: Arc<dyn Tools>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) sessions: Sessions,
+    pub(crate) shelf: Shelf,
+}
+
 struct Inner {
     sandbox: Arc<Sandbox>,
     packages: Packages,
+    spill: Spill,
     keep: Keep,
     tools: Arc<dyn Tools>,
+    egress: Arc<Egress>,
     gate: Arc<Gate>,
     sessions: Sessions,
+    shelf: Shelf,
+    secrets: Arc<Secrets>,
     places: Arc<Places>,
     settings: Settings,
     guests: Guests,
     journals: Arc<Journals>,
     server: Handle,
     turns: Turns,
+    sleepers: Arc<Sleepers>,
+    room: Arc<Room>,
+    /// Held while a sleeper is brought back.
+    rousing: Mutex<()>,
     queued: AtomicUsize,
     live: Mutex<HashMap<Id, Arc<Live>>>,
     /// Executions whose end is not written yet: many are one write. They stay in `live` until then.
@@ -137,27 +194,39 @@ pub(crate) enum Refused {
     Store(#[from] store::Error),
 }
 
+impl From<shelf::Error> for Refused {
+    fn from(error: shelf::Error) -> Self {
+        match error {
+            shelf::Error::Store(error) => Self::Store(error),
+            other => Self::Arguments(format!("`files`: {other}")),
+        }
+    }
+}
+
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
-    pub(crate) fn start(
-        sandbox: Arc<Sandbox>,
-        packages: Packages,
-        keep: Keep,
-        tools: Arc<dyn Tools>,
-        gate: Arc<Gate>,
-        sessions: Sessions,
-        settings: Settings,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(parts: Parts, settings: Settings) -> Result<Self, Error> {
+        let Parts { sandbox, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
+        let sleepers = Sleepers::new(settings.sleeping);
+        // As many as may be under way besides: those, too, are bounded by what they take of memory.
+        let room = Room { underway: Arc::new(Semaphore::new(settings.at_once)), sleepers: Arc::clone(&sleepers) };
         let executor = Self(Arc::new(Inner {
             turns: Turns::new(settings.at_once),
+            sleepers,
+            room: Arc::new(room),
+            rousing: Mutex::default(),
             sandbox,
             packages,
+            spill,
+            shelf,
             journals: Journals::start(keep.clone()),
             keep,
             tools,
+            egress,
             gate,
             sessions,
+            secrets,
             places: Arc::default(),
             settings,
             guests,
@@ -225,6 +294,9 @@ impl Executor {
             return Err(refused);
         }
         let mut record = Record { key, ..Record::new(&grant, &request) };
+        if !request.files.is_empty() {
+            inner.shelf.lend(&grant, record.id.uuid(), &mut request.files)?;
+        }
         let mut stored = None;
         if wait == Wait::Not {
             // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.
@@ -254,7 +326,7 @@ impl Executor {
 
     /// Executions under way, those that wait for their turn included.
     pub(crate) fn under_way(&self) -> usize {
-        self.0.lock().values().filter(|live| !live.state().is_final()).count()
+        self.0.lock().values().filter(|live| !live.state().is_final()).count() + self.0.sleepers.count()
     }
 
     pub(crate) fn keep(&self) -> &Keep {
@@ -266,8 +338,9 @@ impl Executor {
     pub(crate) async fn stop(&self, grace: Duration) {
         self.0.stopping.store(true, Ordering::Relaxed);
         self.0.gate.stopping();
+        self.0.sleepers.close();
         let all: Vec<_> = self.0.lock().values().cloned().collect();
-        let running = || all.iter().filter(|live| live.state() == State::Running);
+        let running = || all.iter().filter(|live| live.state() == State::Running && !live.record().suspended);
         let _ = tokio::time::timeout(grace, async {
             for live in running() {
                 live.ended().await;
@@ -275,7 +348,7 @@ impl Executor {
         })
         .await;
         for live in &all {
-            live.cancel.cancel();
+            live.leave.cancel();
         }
         for live in all.iter().filter(|live| matches!(live.state(), State::Running | State::WaitingApproval)) {
             // Time passing is as good an end of this wait.
@@ -313,10 +386,21 @@ impl Inner {
     /// `stored`: the state that the store has of it, if it has it.
     fn enqueue(self: &Arc<Self>, record: Record, request: Request, stored: Option<State>, held: Held) -> Arc<Live> {
         let output = self.limits(&self.gate.caps(&record.grant)).output;
-        let live = Arc::new(Live::new(record, output));
+        let live = Arc::new(Live::new(record, Seen::new(output)));
         self.lock().insert(live.id(), Arc::clone(&live));
         self.queued.fetch_add(1, Ordering::Relaxed);
-        self.guests.spawn(run::run(Arc::clone(self), Arc::clone(&live), request, stored, held));
+        let run = Run {
+            inner: Arc::clone(self),
+            live: Arc::clone(&live),
+            request: Arc::new(request),
+            held,
+            underway: Underway::new(Arc::clone(&self.room)),
+            time: Time::default(),
+            pen: None,
+            is_written: stored.is_some(),
+            has_rested: false,
+        };
+        self.guests.spawn(run::run(run, Origin::Queue(stored)));
         live
     }
 

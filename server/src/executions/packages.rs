@@ -72,7 +72,7 @@ pub(super) async fn ready(
     });
     tokio::select! {
         biased;
-        () = live.cancel.cancelled() => Err(NotReady::Cancelled),
+        () = live.leave.cancelled() => Err(NotReady::Cancelled),
         () = tokio::time::sleep(most) => Err(NotReady::Late),
         prepared = preparing => {
             let layer = prepared.unwrap_or(Err(packages::Error::Lost))?;

@@ -14,6 +14,14 @@ pub(super) struct Places(Mutex<HashMap<String, u64>>);
 pub(super) struct Place {
     places: Arc<Places>,
     grant: String,
+    is_left: bool,
+}
+
+impl Place {
+    /// Stays taken when this is dropped, until [`Places::found`] gives it to somebody again.
+    pub(super) fn leave(&mut self) {
+        self.is_left = true;
+    }
 }
 
 /// What an execution holds from its acceptance to its end.
@@ -30,7 +38,12 @@ pub(super) struct Held {
 impl Places {
     pub(super) fn take(self: &Arc<Self>, grant: &str) -> Place {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(grant.to_owned()).or_default() += 1;
-        Place { places: Arc::clone(self), grant: grant.to_owned() }
+        self.found(grant)
+    }
+
+    /// A place that was left.
+    pub(super) fn found(self: &Arc<Self>, grant: &str) -> Place {
+        Place { places: Arc::clone(self), grant: grant.to_owned(), is_left: false }
     }
 
     /// A place, if the grant has fewer than `most`.
@@ -41,12 +54,16 @@ impl Places {
             return None;
         }
         *taken += 1;
-        Some(Place { places: Arc::clone(self), grant: grant.to_owned() })
+        drop(places);
+        Some(self.found(grant))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.is_left {
+            return;
+        }
         let mut places = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = places.get_mut(&self.grant) {
             *taken = taken.saturating_sub(1);

@@ -1,7 +1,9 @@
 //! What goes on in the background: making records durable, and removing those that are too old or too many.
 
 use super::meanwhile::write_meanwhile;
+use super::wake::wake;
 use super::{Inner, now};
+use crate::shelf::Owner;
 use crate::store::Error;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,6 +19,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 pub(super) fn start(inner: &Arc<Inner>) {
     inner.server.spawn(write_soon(Arc::downgrade(inner)));
     inner.server.spawn(write_meanwhile(Arc::downgrade(inner)));
+    inner.server.spawn(wake(Arc::downgrade(inner)));
     inner.server.spawn(prune(Arc::downgrade(inner)));
 }
 
@@ -89,6 +92,7 @@ fn pruned(inner: &Inner) -> Result<usize, Error> {
         surplus = surplus.saturating_sub(1);
         if record.state.is_final() {
             inner.keep.remove(&record)?;
+            inner.shelf.remove(Owner { grant: &record.grant, id: record.id.uuid() });
             removed += 1;
         }
     }

@@ -1,10 +1,13 @@
 //! What is kept of an execution.
 
+use super::artifacts::Artifact;
 use super::id::Id;
 use super::keys::Key;
 use super::outputs;
 use super::request::Request;
+use super::seen::Progress;
 use super::state::State;
+use crate::secrets::Scrubber;
 use crate::sessions::Name;
 use exuvia_runtime::{Limit, Outcome, Output, Traceback, Usage};
 use indexmap::IndexMap;
@@ -44,6 +47,14 @@ pub(crate) struct Record {
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
+    /// Whether it waits without an instance: nothing of it is in any process but what it waits for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) suspended: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -68,6 +79,7 @@ impl Record {
             image: None,
             packages: None,
             recoveries: 0,
+            suspended: false,
         }
     }
 }
@@ -91,9 +103,23 @@ pub(crate) struct Given {
     pub(crate) tool_calls: Vec<ToolCall>,
     /// All calls, of which `tool_calls` lists the first.
     pub(crate) calls: u64,
+    /// Bytes sent and received over HTTP.
+    pub(crate) egress_bytes: u64,
     pub(crate) usage: Numbers,
     /// Whether something of the output was cut.
     pub(crate) truncated: bool,
+    /// The files that it left in its working folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) artifacts: Vec<Artifact>,
+    /// What was too long to be here, and renderings of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) output: Vec<Artifact>,
+    /// Whether one of the values was cut.
+    #[serde(skip)]
+    pub(crate) cut: bool,
+    /// How far a program is that has not ended, and how often it has said so.
+    pub(crate) progress: Option<Progress>,
+    pub(crate) steps: u64,
 }
 
 /// Why an execution has no success.
@@ -129,6 +155,7 @@ impl From<&Limit> for Failure {
             Limit::Memory => "MemoryLimit",
             Limit::Stack => "StackLimit",
             Limit::Cancelled => "Cancelled",
+            Limit::Suspended => "Suspended",
             Limit::Crashed(_) => "Crashed",
         };
         Self::new(kind, limit.to_string())
@@ -182,6 +209,15 @@ impl Given {
             error,
             ..Self::default()
         }
+    }
+
+    /// Takes the values of secrets out of what the program gave at its end. Its output comes by `Live`.
+    pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        self.result.iter_mut().chain(self.outputs.values_mut()).for_each(|json| scrubber.json(json));
+        if let Some(Failure { kind, message, traceback, .. }) = &mut self.error {
+            [kind, message, traceback].into_iter().for_each(|text| scrubber.text(text));
+        }
+        self.warnings.iter_mut().chain(&mut self.reprs).for_each(|text| scrubber.text(text));
     }
 
     /// Of an execution that gave nothing but an error.

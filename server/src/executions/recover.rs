@@ -9,10 +9,24 @@ use crate::store;
 use std::sync::Arc;
 use tracing::info;
 
+pub(super) const OTHER_IMAGE: &str = "interrupted: image changed. This server has another build of Python than the one that \
+     had begun with this, and cannot go on with it: look at what it was to change, then submit it again";
+
 impl Executor {
     /// Puts into the queue whatever no process has ended.
     pub(super) fn recover(&self) -> Result<(), Error> {
         let inner = &self.0;
+        for (id, bed) in inner.keep.sleepers()? {
+            if let Some(failure) = inner.other_image(&bed) {
+                if let Some(record) = inner.keep.record(id)? {
+                    inner.given_up(record, failure)?;
+                }
+                continue;
+            }
+            // Nothing but when it is to be woken: that is fast, however many there are.
+            inner.places.take(&bed.grant).leave();
+            inner.sleepers.put(id, &bed.grant, bed.wakes());
+        }
         for id in inner.keep.unfinished()? {
             let Some(record) = inner.keep.record(id)? else { continue };
             let stored = record.state;
@@ -44,6 +58,7 @@ impl Inner {
     /// The record as this process goes on with it, or why it does not.
     fn resumed(&self, mut record: Record) -> Result<Result<Record, (Record, Failure)>, Error> {
         let was_running = record.state != State::Queued;
+        let waited_for_a_person = record.state == State::WaitingApproval;
         record.state = record.state.apply(Event::Restarted)?;
         let Some(image) = &record.image else {
             // Its client waited for it, and is gone.
@@ -51,30 +66,30 @@ impl Inner {
             return Ok(if was_running { Err((record, failure)) } else { Ok(record) });
         };
         if image != self.sandbox.image_digest() && (was_running || record.started.is_some()) {
-            let why = "interrupted: image changed. This server has another build of Python than the one that had begun with \
-                       this, and cannot go on with it: look at what it was to change, then submit it again";
-            return Ok(Err((record, Failure::new("Interrupted", why))));
+            return Ok(Err((record, Failure::new("Interrupted", OTHER_IMAGE))));
         }
         self.sandbox.image_digest().clone_into(record.image.get_or_insert_default());
-        if was_running {
-            if record.recoveries >= self.settings.recoveries {
-                let times = u64::from(record.recoveries) + 1;
-                let why = format!(
-                    "the server crashed {times} times while this was running, and it is not begun again: it may be the cause"
-                );
-                return Ok(Err((record, Failure::new("Crashed", why))));
-            }
+        // Of one that was suspended and waits for a person, nothing ran that could have been the cause; of another, a call.
+        // `crashes` says how many are too many.
+        if was_running && !(record.suspended && waited_for_a_person) {
             record.recoveries += 1;
         }
+        record.suspended = false;
         Ok(Ok(record))
     }
 
     /// Ends what an earlier process had begun.
-    fn given_up(&self, mut record: Record, failure: Failure) -> Result<(), store::Error> {
+    pub(super) fn given_up(&self, mut record: Record, failure: Failure) -> Result<(), store::Error> {
+        self.shelf.give_back(&record.grant, record.id.uuid());
         record.ended = Some(now());
         record.state = State::Failed;
+        record.suspended = false;
         info!(execution = %record.id, error = failure.kind, "an execution of an earlier process is given up");
         let given = Arc::new(Given::failed(failure));
         self.keep.ended(&[Finished { record, given, request: None }])
     }
 }
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;

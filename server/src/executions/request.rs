@@ -1,6 +1,7 @@
 //! What a client asks for: one script and everything that decides what it does.
 
 use crate::sessions;
+use crate::shelf::Wanted;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -22,6 +23,9 @@ pub(crate) struct Request {
     pub(crate) outputs: IndexMap<String, Option<String>>,
     #[serde(skip_serializing_if = "Reach::is_all")]
     pub(crate) reach: Reach,
+    /// Secrets that the script names, each of them a global. Names alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secrets: Vec<String>,
     /// Most time from its start to its end; none means that it may take as long as it likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wall: Option<Duration>,
@@ -39,6 +43,9 @@ pub(crate) struct Request {
     /// The session that it is a call of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) session: Option<InSession>,
+    /// What is in its working folder when it begins; lent to it until it is over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<Wanted>,
 }
 
 /// One call of a session.

@@ -1,24 +1,29 @@
-//! One execution, from its turn to its end.
+//! One execution, from its first turn to its end: lives in an instance, and rests between them in which it waits without one.
+//!
+//! `life` is one life, `rest` the time between two.
 
 use super::Inner;
-use super::host::Reaching;
+use super::crashes;
 use super::journals::Pen;
 use super::keep::Finished;
+use super::life;
 use super::live::Live;
-use super::packages::{self, NotReady, Ready};
+use super::packages::{self, NotReady};
 use super::places::Held;
-use super::record::{Failure, Given, now};
+use super::record::{Failure, Given, Record, now};
 use super::request::Request;
-use super::session::{self, Marks, NotRun};
+use super::rest::{self, Rest};
+use super::sleepers::{Bed, Woken};
 use super::state::{Ending, Event, State};
-use super::tools::Caller;
+use super::time::Time;
 use super::turns::Turn;
+use super::underway::Underway;
+use crate::store;
 use exuvia_policies::Caps;
-use exuvia_runtime::{Halt, Host, Isolated, Journal, Ledger, Limit, Limits, Outcome, Program, Verdict};
+use exuvia_runtime::{Limit, Suspended};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 /// A wall limit for those that have none.
@@ -30,52 +35,217 @@ pub(super) const INTERRUPTED: &str = "the server stopped while this was running,
 /// The pause before an execution is begun once more grows so many times with each, so often.
 const BACKOFF_GROWTH: u32 = 4;
 const MOST_GROWTHS: u32 = 3;
+/// Before what the store did not take is tried again.
+const RETRY: Duration = Duration::from_millis(500);
 
-pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>, request: Request, stored: Option<State>, mut held: Held) {
-    let turn = tokio::select! {
-        biased;
-        () = live.cancel.cancelled() => None,
-        turn = turn(&inner, &live, &request, &mut held) => Some(turn),
-    };
-    inner.queued.fetch_sub(1, Ordering::Relaxed);
-    let request = Arc::new(request);
-    let mut written = stored.is_some();
-    if turn.is_none() && written && inner.stopping.load(Ordering::Relaxed) {
-        // It is in the store, and the next process begins with it.
-        return;
+/// One execution under way.
+pub(super) struct Run {
+    pub(super) inner: Arc<Inner>,
+    pub(super) live: Arc<Live>,
+    pub(super) request: Arc<Request>,
+    pub(super) held: Held,
+    pub(super) underway: Arc<Underway>,
+    pub(super) time: Time,
+    /// The pen of its journal, if it has one: there must be no other.
+    pub(super) pen: Option<Arc<Pen>>,
+    /// Whether the store has it.
+    pub(super) is_written: bool,
+    /// Whether it has ever been suspended.
+    pub(super) has_rested: bool,
+}
+
+/// How it comes to this process.
+pub(super) enum Origin {
+    /// It was accepted, or found after a restart, and has to begin. The store has it in this state, if it has it.
+    Queue(Option<State>),
+    /// It slept.
+    Bed(Bed, Woken),
+}
+
+/// What is next for an execution.
+pub(super) enum Next {
+    /// A life of its own, after a rest; with its journal, if something of it is still under way.
+    Life(Option<Suspended>, Option<Woken>),
+    Rest(Rest),
+    Ended(Box<Given>, Ending),
+    /// It is left to the next process.
+    Left,
+    /// It sleeps: nothing of it stays here.
+    Asleep,
+}
+
+impl Next {
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self::Ended(Box::new(Given::failed(failure)), Ending::Failed)
     }
-    let (given, ending) = match turn {
-        None => (Given::failed((&Limit::Cancelled).into()), Ending::Cancelled),
-        Some(_) => match begun(&inner, &live, &request, stored).await {
-            Ok(ready) => {
-                let unwritten = (!written).then(|| inner.meanwhile.begin(&live, &request));
-                let ran = ran(&inner, &live, &request, ready).await;
-                written = unwritten.is_none_or(|unwritten| unwritten.end());
-                let Some(ended) = ran else { return left(&inner, &live) };
-                ended
+
+    pub(super) fn stopped(limit: &Limit, ending: Ending) -> Self {
+        Self::Ended(Box::new(Given::failed(limit.into())), ending)
+    }
+}
+
+pub(super) async fn run(mut run: Run, origin: Origin) {
+    let mut next = match origin {
+        Origin::Queue(stored) => run.begins(stored).await,
+        Origin::Bed(bed, woken) => Next::Rest(Rest::of_sleeper(bed, woken)),
+    };
+    loop {
+        next = match next {
+            Next::Life(journal, woken) => run.wakes(journal, woken).await,
+            Next::Rest(rest) => rest::rest(&mut run, rest).await,
+            Next::Ended(given, ending) => return run.ends(*given, ending),
+            Next::Left => {
+                run.underway.stop();
+                run.live.leaves();
+                // As long as this process is there, it may still be told to stop it.
+                run.live.cancel.cancelled().await;
+                Next::stopped(&Limit::Cancelled, Ending::Cancelled)
             }
-            // It is in the store, and the next process begins with it.
-            Err(NotReady::Cancelled) if written && inner.stopping.load(Ordering::Relaxed) => return,
-            Err(why) => unready(why),
-        },
-    };
-    // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
-    let Held { receipt, place, line, layer } = held;
-    drop((place, line, layer));
-    if let Some(receipt) = receipt
-        && ending != Ending::Cancelled
-    {
-        inner.gate.settle(receipt, ending == Ending::Finished);
+            Next::Asleep => return,
+        }
     }
-    ended(&inner, &live, given, ending, (!written).then_some(request));
+}
+
+impl Run {
+    /// Waits for its first turn, and lives.
+    async fn begins(&mut self, stored: Option<State>) -> Next {
+        let turn = tokio::select! {
+            biased;
+            () = self.live.leave.cancelled() => None,
+            turn = turn(&self.inner, &self.live, &self.request, &mut self.held) => Some(turn),
+        };
+        self.inner.queued.fetch_sub(1, Ordering::Relaxed);
+        let _turn = match turn {
+            // It is in the store, and the next process begins with it.
+            None if self.is_written && !self.live.cancel.is_cancelled() => return Next::Left,
+            None => return Next::stopped(&Limit::Cancelled, Ending::Cancelled),
+            Some(Err(failure)) => return Next::failed(failure),
+            Some(Ok(turn)) => turn,
+        };
+        if let Err(next) = self.equips().await {
+            return next;
+        }
+        if let Err(why) = started(&self.inner, &self.live, stored).await {
+            return Next::failed(Failure::new("StoreError", why));
+        }
+        let unwritten = (!self.is_written).then(|| self.inner.meanwhile.begin(&self.live, &self.request));
+        let next = life::live(self, None).await;
+        self.is_written = unwritten.is_none_or(|unwritten| unwritten.end());
+        next
+    }
+
+    /// Makes its packages ready: those that it began with, if it has begun. A call of a session has those of that (`session`).
+    pub(super) async fn equips(&mut self) -> Result<(), Next> {
+        if self.request.session.is_some() || self.held.layer.is_some() {
+            return Ok(());
+        }
+        let (begun, caps) = (self.live.record().packages, self.inner.gate.caps(self.live.grant()));
+        let wall = self.wall(&caps).saturating_sub(self.time.counted(&self.live));
+        // They are of the same time that the client waits.
+        self.time.begin();
+        let ready = packages::ready(&self.inner, &self.live, &self.request.packages, begun.as_deref(), wall).await;
+        let ready = ready.map_err(|why| self.unready(why))?;
+        if let Some(layer) = &ready.layer {
+            self.live.begins_with(layer.name());
+        }
+        self.held.layer = ready.layer;
+        Ok(())
+    }
+
+    /// What is next when there are no packages.
+    pub(super) fn unready(&self, why: NotReady) -> Next {
+        let ending = match &why {
+            NotReady::Failed(_) => Ending::Failed,
+            NotReady::Late => Ending::TimedOut,
+            NotReady::Cancelled if self.is_written && !self.live.cancel.is_cancelled() => return self.stops(),
+            NotReady::Cancelled => Ending::Cancelled,
+        };
+        Next::Ended(Box::new(Given::failed(why.failure())), ending)
+    }
+
+    /// Waits for another turn, and goes on.
+    async fn wakes(&mut self, journal: Option<Suspended>, woken: Option<Woken>) -> Next {
+        let turn = tokio::select! {
+            biased;
+            () = self.live.leave.cancelled() => return self.stops(),
+            turn = self.inner.turns.take(self.live.grant(), self.request.priority) => turn,
+        };
+        drop(woken);
+        let mut record = self.live.record();
+        record.suspended = false;
+        // Before anything of it happens: if the server dies of it, that has to count.
+        while let Err(error) = self.write_woken(&record).await {
+            error!(execution = %self.live.id(), %error, "could not write that an execution goes on; trying again");
+            tokio::select! {
+                () = self.live.leave.cancelled() => return self.stops(),
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+        info!(execution = %self.live.id(), "woken");
+        self.live.resumes();
+        self.underway.resume();
+        let next = life::live(self, journal).await;
+        drop(turn);
+        next
+    }
+
+    async fn write_woken(&mut self, record: &Record) -> Result<(), store::Error> {
+        self.inner.keep.wakes(record)?;
+        self.inner.keep.durable().await
+    }
+
+    /// Somebody, or the end of the server, stops it while it has no instance.
+    pub(super) fn stops(&self) -> Next {
+        if self.live.cancel.is_cancelled() {
+            return Next::stopped(&Limit::Cancelled, Ending::Cancelled);
+        }
+        self.leaves();
+        Next::Left
+    }
+
+    /// Leaves it to the next process, as one that waits for its turn: the server has not died of it.
+    pub(super) fn leaves(&self) {
+        let Ok(record) = self.live.after(Event::Restarted) else { return };
+        if let Err(error) = self.inner.keep.update(&record) {
+            error!(execution = %self.live.id(), %error, "could not write that an execution is left to the next process");
+        }
+        info!(execution = %self.live.id(), "left to the next process");
+        self.live.set(record, None);
+    }
+
+    /// Its time limit, by the policy as it is now.
+    pub(super) fn wall(&self, caps: &Caps) -> Duration {
+        lowered(self.request.wall.unwrap_or(FOR_EVER), caps.wall_s)
+    }
+
+    fn ends(self, mut given: Given, ending: Ending) {
+        let Self { inner, live, request, held, underway, time, is_written, has_rested, .. } = self;
+        if has_rested {
+            given.usage.wall_ms = (time.took().as_secs_f64() * 1e6).round() / 1e3;
+        }
+        underway.stop();
+        if !request.files.is_empty() {
+            inner.shelf.give_back(live.grant(), live.id().uuid());
+        }
+        // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
+        let Held { receipt, place, line, layer } = held;
+        drop((place, line, layer));
+        if let Some(receipt) = receipt
+            && ending != Ending::Cancelled
+        {
+            inner.gate.settle(receipt, ending == Ending::Finished);
+        }
+        ended(&inner, &live, given, ending, (!is_written).then_some(request));
+    }
 }
 
 /// Waits for its time, for the other calls of its session, and then for its turn among all. What was running when the
-/// server died waits longer each time: it may be what kills it.
-async fn turn(inner: &Inner, live: &Live, request: &Request, held: &mut Held) -> Turn {
+/// server died waits longer each time: it may be what kills it. Once that was too often, there is no turn.
+async fn turn(inner: &Arc<Inner>, live: &Live, request: &Request, held: &mut Held) -> Result<Turn, Failure> {
     if let Some(wait) = request.run_at.map(|at| at.saturating_sub(now())).filter(|wait| *wait > 0) {
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
+    crashes::count(inner, live).await?;
     if let Some(times) = live.record().recoveries.checked_sub(2) {
         let pause = inner.settings.recovery_pause.saturating_mul(BACKOFF_GROWTH.pow(times.min(MOST_GROWTHS)));
         tokio::time::sleep(pause).await;
@@ -83,52 +253,7 @@ async fn turn(inner: &Inner, live: &Live, request: &Request, held: &mut Held) ->
     if let Some(line) = &mut held.line {
         line.turn().await;
     }
-    inner.turns.take(live.grant(), request.priority).await
-}
-
-/// Leaves it to the next process, as one that waits for its turn: the server has not died of it.
-fn left(inner: &Inner, live: &Live) {
-    let Ok(record) = live.after(Event::Restarted) else { return };
-    let stored = inner.keep.update(&record);
-    if let Err(error) = stored {
-        error!(execution = %live.id(), %error, "could not write that an execution is left to the next process");
-    }
-    info!(execution = %live.id(), "left to the next process");
-    live.set(record, None);
-}
-
-/// Makes ready what it needs, and stores that it begins. A call of a session has its packages from that (`session`).
-async fn begun(
-    inner: &Arc<Inner>,
-    live: &Arc<Live>,
-    request: &Request,
-    stored: Option<State>,
-) -> Result<Ready, NotReady> {
-    let ready = if request.session.is_none() {
-        let begun = live.record().packages;
-        packages::ready(inner, live, &request.packages, begun.as_deref(), wall(inner, live, request)).await?
-    } else {
-        Ready::default()
-    };
-    if let Some(layer) = &ready.layer {
-        live.begins_with(layer.name());
-    }
-    let started = started(inner, live, stored).await;
-    started.map(|()| ready).map_err(|why| NotReady::Failed(Failure::new("StoreError", why)))
-}
-
-fn unready(why: NotReady) -> (Given, Ending) {
-    let ending = match &why {
-        NotReady::Failed(_) => Ending::Failed,
-        NotReady::Late => Ending::TimedOut,
-        NotReady::Cancelled => Ending::Cancelled,
-    };
-    (Given::failed(why.failure()), ending)
-}
-
-/// Most time that it may take.
-fn wall(inner: &Inner, live: &Live, request: &Request) -> Duration {
-    lowered(request.wall.unwrap_or(FOR_EVER), inner.gate.caps(live.grant()).wall_s)
+    Ok(inner.turns.take(live.grant(), request.priority).await)
 }
 
 /// Stores that it begins, before anything of it can happen.
@@ -142,130 +267,14 @@ async fn started(inner: &Inner, live: &Live, stored: Option<State>) -> Result<()
     Ok(())
 }
 
-/// What came of it; none when the server stops, and the next process goes on with it.
-async fn ran(inner: &Arc<Inner>, live: &Arc<Live>, request: &Request, ready: Ready) -> Option<(Given, Ending)> {
-    let program = Program { packages: ready.layer, ..program(request) };
-    let caps = inner.gate.caps(live.grant());
-    // What the packages took is of the same time that the client waits.
-    let wall = wall(inner, live, request).saturating_sub(ready.took);
-    // What is kept of the output is in `live`.
-    let limits = Limits { wall, cpu: lowered(wall, caps.cpu_s), output: 0, ..inner.limits(&caps) };
-    let host = Reaching {
-        caller: Caller { live: Arc::clone(live), reach: request.reach.clone() },
-        tools: Arc::clone(&inner.tools),
-        gate: Arc::clone(&inner.gate),
-        most_calls: caps.tool_calls,
-        calls: 0,
-        server: inner.server.clone(),
-        clocks: Isolated::default(),
-    };
-    let cancel = live.cancel.child_token();
-    let (host, journaled) = match journaled(inner, live, Box::new(host), cancel.clone()).await {
-        Ok(host) => host,
-        Err(why) => return Some((Given::failed(halted(&Halt::Unreadable(why))), Ending::Failed)),
-    };
-    // Holds this thread while the program computes: nothing else can go on here meanwhile.
-    let ran = if let Some(session) = &request.session {
-        session::run(inner, live, session, request, program, limits, host).await
-    } else {
-        let ran = inner.sandbox.run(&program, &limits, host, cancel).await;
-        ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
-    };
-    match ran {
-        Ok((outcome, marks)) => {
-            if let Some((pen, verdict)) = journaled {
-                let halt = match &outcome {
-                    Outcome::Finished(_) | Outcome::Raised(..) => verdict.ended(),
-                    Outcome::Stopped(..) => verdict.halted(),
-                };
-                if let Some(halt) = halt {
-                    let given = Given { error: Some(halted(&halt)), ..Given::from_outcome(outcome, request) };
-                    return Some((given, Ending::Failed));
-                }
-                if matches!(outcome, Outcome::Stopped(_, Limit::Cancelled)) && inner.stopping.load(Ordering::Relaxed) {
-                    // What is lost of it is in doubt when it goes on.
-                    if let Err(why) = pen.durable().await {
-                        error!(execution = %live.id(), why, "could not write a journal");
-                    }
-                    return None;
-                }
-            }
-            let ending = ending(&outcome, inner.stopping.load(Ordering::Relaxed));
-            let mut given = Given::from_outcome(outcome, request);
-            marks.put(&mut given);
-            if ending == Ending::Failed && given.error.as_ref().is_some_and(|error| error.kind == "Cancelled") {
-                given.error = Some(Failure::new("Interrupted", INTERRUPTED));
-            }
-            if ending == Ending::Finished && given.error.is_some() {
-                return Some((given, Ending::Failed));
-            }
-            Some((given, ending))
-        }
-        Err(NotRun::Packages(why)) => Some(unready(why)),
-        Err(NotRun::Session(error)) => {
-            Some((Given::failed(Failure::new("SessionError", error.to_string())), Ending::Failed))
-        }
-        Err(NotRun::Sandbox(failed)) => {
-            error!(execution = %live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
-            Some((Given::failed(Failure::new("SandboxError", failed.to_string())), Ending::Failed))
-        }
-    }
-}
-
-/// The host of an execution, with the journal of one that outlives this process before it.
-async fn journaled(
-    inner: &Inner,
-    live: &Live,
-    host: Box<dyn Host>,
-    cancel: CancellationToken,
-) -> Result<(Box<dyn Host>, Option<(Arc<Pen>, Verdict)>), String> {
-    if live.record().image.is_none() {
-        return Ok((host, None));
-    }
-    let pen = Arc::new(Pen(inner.journals.book(live.id())));
-    let (ledger, most): (Arc<dyn Ledger>, _) = (Arc::clone(&pen) as _, inner.settings.journal);
-    // All of it is read: not on a thread for programs.
-    let opened = inner.server.spawn_blocking(move || Journal::open(ledger, most, cancel)).await;
-    let journal = opened.map_err(|error| error.to_string())??;
-    let verdict = journal.verdict();
-    Ok((Box::new(journal.before(host)), Some((pen, verdict))))
-}
-
-fn halted(halt: &Halt) -> Failure {
-    let kind = match halt {
-        Halt::Diverged { .. } => "Diverged",
-        Halt::Full { .. } => "JournalFull",
-        Halt::Unreadable(_) => "JournalDamaged",
-    };
-    Failure::new(kind, halt.to_string())
-}
-
-fn lowered(limit: Duration, cap: Option<u64>) -> Duration {
+pub(super) fn lowered(limit: Duration, cap: Option<u64>) -> Duration {
     Duration::from_secs(Caps::lower(u64::MAX, cap)).min(limit)
-}
-
-fn program(request: &Request) -> Program {
-    Program {
-        source: request.script.clone(),
-        inputs: request.inputs.clone(),
-        outputs: request.outputs.keys().cloned().collect(),
-        seed: request.seed,
-        ..Program::default()
-    }
-}
-
-fn ending(outcome: &Outcome, stopping: bool) -> Ending {
-    match outcome {
-        Outcome::Finished(_) => Ending::Finished,
-        Outcome::Stopped(_, Limit::Cancelled) if !stopping => Ending::Cancelled,
-        Outcome::Stopped(_, Limit::Wall) => Ending::TimedOut,
-        Outcome::Raised(..) | Outcome::Stopped(..) => Ending::Failed,
-    }
 }
 
 /// Shows the end, and has it stored soon. `request` is given when nothing of this execution has been stored.
 fn ended(inner: &Inner, live: &Live, mut given: Given, ending: Ending, request: Option<Arc<Request>>) {
     live.fill(&mut given);
+    given.truncated |= given.cut;
     let record = match live.after(Event::Ended(ending)) {
         Ok(record) => record,
         Err(error) => {

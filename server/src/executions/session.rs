@@ -2,8 +2,8 @@
 
 use super::Inner;
 use super::live::Live;
-use super::record::Given;
 use super::packages::{self, NotReady};
+use super::record::Given;
 use super::request::{InSession, Request};
 use crate::sessions::{self, Call};
 use exuvia_runtime::{self as runtime, Host, Left, Limits, Outcome, Program, Saved, Session};

@@ -1,9 +1,11 @@
 //! What a script may ask of the world: calls of tools. The runtime carries the messages, `calls` does them.
 
 use super::live::Live;
-use super::live::Progress;
 use super::request::Reach;
+use super::seen::Progress;
+use crate::egress::{Begin, Number, Piece};
 use crate::gate::Denied;
+use crate::secrets::Scrubber;
 use exuvia_runtime::Witness;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -34,6 +36,14 @@ pub(crate) enum Ask {
     Describe { name: String },
     /// Show how far the program is.
     Progress(Progress),
+    /// Make an HTTP request.
+    Http(Box<Begin>),
+    /// More of its body.
+    HttpSend(Piece),
+    /// More of its response.
+    HttpRead(Number),
+    /// Its response is not read to the end.
+    HttpClose(Number),
 }
 
 /// What the guest gets.
@@ -67,6 +77,16 @@ impl Answer {
              change before you call it again"
         );
         Self::error("ToolInDoubt", message)
+    }
+
+    /// Takes the values of secrets out of what a tool said.
+    pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        match self {
+            Self::Value(value) => scrubber.value(value),
+            Self::Text(text) => scrubber.text(text),
+            Self::Error(refusal) => scrubber.text(&mut refusal.message),
+            Self::Denied(_) => {}
+        }
     }
 
     /// The answer message of `guest/ABI.md`.

@@ -1,8 +1,9 @@
 //! Executions as clients see them: the same JSON over MCP and REST.
 
-use super::live::{Cursor, Live, Printed, Progress};
+use super::live::Live;
 use super::record::{Failure, Given, Numbers, Record, ToolCall};
-use super::{Executor, Id, State};
+use super::seen::{Cursor, Printed, Progress};
+use super::{Executor, Id, State, artifacts};
 use crate::approvals;
 use crate::sessions::Name;
 use crate::store;
@@ -60,6 +61,9 @@ pub(crate) struct Status {
     /// What the program last said of how far it is; while it is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) progress: Option<Progress>,
+    /// It waits for long, and is not in memory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) suspended: bool,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     /// Give it as `since` to read on from here.
@@ -70,7 +74,11 @@ pub(crate) struct Status {
     /// What a person has to approve before its calls go on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) approvals: Vec<approvals::Id>,
-    pub(crate) artifacts: [(); 0],
+    /// The files that it left in its working folder.
+    pub(crate) artifacts: Vec<artifacts::View>,
+    /// Where all of it is that was too long for this answer, and the result as HTML, if it has such a form.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub(crate) more: IndexMap<String, artifacts::View>,
     pub(crate) usage: Usage,
     pub(crate) truncated: bool,
 }
@@ -86,12 +94,13 @@ pub(crate) struct Usage {
 impl Status {
     /// Of an execution that this process holds.
     pub(crate) fn of_live(live: &Live, since: Cursor) -> Self {
-        match live.given() {
-            Some(given) => Self::ended(live.record(), &given, since, || live.printed(since)),
-            None => Self {
+        // At once: an end that comes in between would be one that gave nothing.
+        match live.now() {
+            (record, Some(given)) => Self::ended(record, &given, since, || live.printed(since)),
+            (record, None) => Self {
                 approvals: live.asked(),
                 progress: live.progress(),
-                ..Self::under_way(live.record(), live.printed(since))
+                ..Self::under_way(record, live.printed(since))
             },
         }
     }
@@ -102,17 +111,19 @@ impl Status {
     }
 
     fn ended(record: Record, given: &Given, since: Cursor, printed: impl FnOnce() -> Printed) -> Self {
+        let id = record.id;
         let success = record.state.is_final().then_some(record.state == State::Completed);
         let printed = if since == Cursor::default() && record.state.is_final() { whole(given) } else { printed() };
         let mut warnings = given.warnings.clone();
         warnings.extend(given.reprs.iter().map(|path| format!("`{path}` has no form in JSON; its repr is given")));
         Self {
             success,
+            suspended: record.suspended,
             summary: record.into(),
             new_session: given.new_session,
             result: given.result.clone(),
             output_vars: given.outputs.clone(),
-            progress: None,
+            progress: given.progress.clone(),
             stdout: printed.stdout,
             stderr: printed.stderr,
             next: printed.next.to_string(),
@@ -120,8 +131,9 @@ impl Status {
             warnings,
             tool_calls: given.tool_calls.clone(),
             approvals: Vec::new(),
-            artifacts: [],
-            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: 0 },
+            artifacts: artifacts::View::all(id, given),
+            more: artifacts::View::whole(id, given),
+            usage: Usage { numbers: given.usage, tool_calls: given.calls, egress_bytes: given.egress_bytes },
             truncated: given.truncated,
         }
     }
@@ -144,7 +156,7 @@ impl Executor {
         }
         let Some(record) = self.keep().record(id)?.filter(|record| record.grant == grant) else { return Ok(None) };
         let given = self.keep().given(id)?.unwrap_or_default();
-        Ok(Some(Status::ended(record, &given, since, || rest(&given, since))))
+        Ok(Some(Status::ended(record, &given, since, || given.printed(since))))
     }
 
     /// An execution of `grant` that this process holds.
@@ -154,7 +166,7 @@ impl Executor {
 
     /// Stops the execution `id` of `grant`, and waits until it has stopped.
     pub(crate) async fn cancel(&self, grant: &str, id: Id) -> Result<Cancelled, store::Error> {
-        if let Some(live) = self.find_live(grant, id).filter(|live| !live.state().is_final()) {
+        if let Some(live) = self.attend(grant, id)?.filter(|live| !live.state().is_final()) {
             live.cancel.cancel();
             live.ended().await;
             return Ok(Cancelled::Now(live));
@@ -182,6 +194,8 @@ impl Executor {
             records.extend(page.into_iter().filter(&is_wanted).filter(|record| self.live(record.id).is_none()));
         }
         records.sort_by_key(|record| std::cmp::Reverse(record.id));
+        // One that fell asleep meanwhile was seen in both.
+        records.dedup_by_key(|record| record.id);
         records.truncate(most);
         Ok(records.into_iter().map(Summary::from).collect())
     }
@@ -196,25 +210,6 @@ impl Executor {
 fn whole(given: &Given) -> Printed {
     let [stdout, stderr] = given.written;
     Printed { stdout: given.stdout.clone(), stderr: given.stderr.clone(), next: Cursor { stdout, stderr } }
-}
-
-/// What a finished execution printed after `since`. Where something was cut, positions in the text are not those of
-/// what was printed, and all of it is given unless the client has read to the end.
-fn rest(given: &Given, since: Cursor) -> Printed {
-    let [stdout, stderr] = given.written;
-    let text = |text: &str, written: u64, since: u64| -> String {
-        if since >= written {
-            return String::new();
-        }
-        let position = usize::try_from(since).unwrap_or(usize::MAX);
-        let is_whole = text.len() as u64 == written;
-        text.get(position..).filter(|_| is_whole).unwrap_or(text).to_owned()
-    };
-    Printed {
-        stdout: text(&given.stdout, stdout, since.stdout),
-        stderr: text(&given.stderr, stderr, since.stderr),
-        next: Cursor { stdout, stderr },
-    }
 }
 
 /// RFC 3339, in UTC.

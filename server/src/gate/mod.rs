@@ -2,14 +2,17 @@
 //! grant that it is made for. What it gives is spent where the effect happens.
 //!
 //! `policies` finds the policy of a grant, `watched` reads its file, `counters` keeps what was counted, `pins` knows what
-//! tools were when they were first seen, `asking` has people approve calls, `denied` is what a caller is told.
+//! tools were when they were first seen, `asking` has people approve calls, `egress` decides requests over HTTP, `secrets`
+//! what becomes of secrets, `denied` is what a caller is told.
 
 mod asking;
 mod counters;
 mod denied;
+mod egress;
 mod packages;
 mod pins;
 mod policies;
+mod secrets;
 mod watched;
 
 pub(crate) use denied::Denied;

@@ -18,7 +18,8 @@ impl Gate {
     pub(crate) fn package(&self, asker: Asker<'_>, name: &str, version: &str) -> Result<PackagePermit, Denied> {
         let began = Instant::now();
         let policy = self.policies.of(asker.grant);
-        let decided = policy.as_ref().ok_or_else(Denial::no_policy).and_then(|policy| policy.decide_package(name, version));
+        let decided =
+            policy.as_ref().ok_or_else(Denial::no_policy).and_then(|policy| policy.decide_package(name, version));
         let named = format!("{name}=={version}");
         let permit = decided.map_err(|denial| self.no_package(asker, &named, &denial))?;
         let of = format!("package {named}");

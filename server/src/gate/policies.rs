@@ -13,6 +13,8 @@ static BUILT_IN: LazyLock<Option<Policy>> = LazyLock::new(|| Policy::parse(inclu
 
 const HOW_TO_ALLOW: &str = "There is no policy file, and without one no tool of an MCP server may be called: start the server \
      with `exuvia serve --policy FILE`.";
+const HOW_TO_REACH: &str = "There is no policy file, and without one no program may make HTTP requests: start the server with \
+     `exuvia serve --policy FILE`, and list the host in that file under `x-sandbox.egress.allow`.";
 const HOW_TO_BIND: &str = "This grant has no policy that can be read, so it may do nothing: `exuvia grants rotate NAME --policy FILE` gives it one.";
 
 /// The policies of all grants, as their files have them now.
@@ -56,6 +58,7 @@ impl Policies {
         let mut denied = Denied::from(denial);
         match denial.kind() {
             DenialKind::DefaultDeny if grant == LOCAL && self.local.is_none() => denied.reason = HOW_TO_ALLOW.into(),
+            DenialKind::Egress if grant == LOCAL && self.local.is_none() => denied.reason = HOW_TO_REACH.into(),
             DenialKind::NoPolicy => denied.reason = HOW_TO_BIND.replace("NAME", grant),
             _ => {}
         }

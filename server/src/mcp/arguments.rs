@@ -3,6 +3,7 @@
 use crate::executions::{InSession, Priority, Reach, Request, seed};
 use crate::packages;
 use crate::sessions::Name;
+use crate::shelf::{self, Wanted};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,10 @@ const LONGEST: f64 = 300.0;
 const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
 /// Bytes of an `idempotency_key`.
 const LONGEST_KEY: usize = 200;
+/// Files that one execution may be given.
+const MOST_FILES: usize = 100;
+/// Secrets of one execution.
+const MOST_SECRETS: usize = 100;
 /// Names that every program has already.
 const TAKEN: [&str; 1] = ["input_vars"];
 
@@ -42,6 +47,7 @@ pub(crate) struct CodeArguments {
     pub(crate) priority: Option<Priority>,
     pub(crate) run_at: Option<Value>,
     pub(crate) idempotency_key: Option<String>,
+    pub(crate) files: Option<Vec<Value>>,
 }
 
 /// Which of the two tools it is.
@@ -66,9 +72,6 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
     if script.trim().is_empty() {
         return Err("`script` is missing or empty: give the Python code to run".into());
     }
-    if let Some(secret) = arguments.required_secrets.iter().flatten().next() {
-        return Err(format!("there is no secret `{secret}`: `getUserSecrets` lists those that exist"));
-    }
     let later = [
         ("priority", arguments.priority.is_some()),
         ("run_at", arguments.run_at.is_some()),
@@ -83,11 +86,14 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
     if arguments.run_at.is_some() && arguments.session_id.is_some() {
         return Err("`run_at` cannot be given with `session_id`: the session's other calls would wait for it".into());
     }
+    let input_vars = arguments.input_vars.unwrap_or_default();
+    let secrets = secrets(arguments.required_secrets.unwrap_or_default(), &input_vars)?;
     Ok(Request {
         script,
         name: arguments.name,
         description: arguments.description,
-        inputs: inputs(arguments.input_vars.unwrap_or_default())?,
+        inputs: inputs(input_vars)?,
+        secrets,
         outputs: outputs(arguments.output_vars.unwrap_or_default())?,
         reach: Reach {
             servers: arguments.mcp_server_names.unwrap_or_default(),
@@ -98,6 +104,7 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
         run_at: arguments.run_at.map(|at| run_at(&at)).transpose()?,
         session: session(arguments.session_id.as_deref(), arguments.reset_session.unwrap_or_default())?,
         packages: packages::requirements(&arguments.additional_imports.unwrap_or_default())?,
+        files: files(arguments.files.unwrap_or_default())?,
         seed: seed().map_err(|error| format!("no random numbers can be had from the system: {error}"))?,
     })
 }
@@ -109,6 +116,30 @@ fn session(id: Option<&str>, reset: bool) -> Result<Option<InSession>, String> {
         None if reset => Err("`reset_session` is given without a session: give its `session_id`".into()),
         None => Ok(None),
     }
+}
+
+/// Ids, or ids with names.
+fn files(given: Vec<Value>) -> Result<Vec<Wanted>, String> {
+    if given.len() > MOST_FILES {
+        return Err(format!("`files` lists {}: give at most {MOST_FILES}", given.len()));
+    }
+    let read = |file: Value| {
+        let wanted = match &file {
+            Value::String(id) => id.parse().ok().map(|id| (id, None)),
+            Value::Object(fields) if fields.keys().all(|field| matches!(field.as_str(), "id" | "name")) => {
+                let name = fields.get("name").map(|name| name.as_str().map(str::to_owned));
+                let id = fields.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                id.filter(|_| name != Some(None)).map(|id| (id, name.flatten()))
+            }
+            _ => None,
+        };
+        let (id, name) = wanted.ok_or_else(|| {
+            format!("`files` has {file}: give ids that POST /v1/files answered, or {{\"id\": \"…\", \"name\": \"in/rows.csv\"}}")
+        })?;
+        name.as_deref().map_or(Ok(()), shelf::name::check)?;
+        Ok(Wanted { id, name, hash: String::new() })
+    };
+    given.into_iter().map(read).collect()
 }
 
 fn wall(timeout: Option<f64>, way: Way) -> Result<Option<Duration>, String> {
@@ -151,6 +182,24 @@ fn inputs(given: Map<String, Value>) -> Result<IndexMap<String, Box<RawValue>>, 
             Ok((name, value))
         })
         .collect()
+}
+
+/// Names of secrets; whether there are such is for the policy to say.
+fn secrets(mut names: Vec<String>, inputs: &Map<String, Value>) -> Result<Vec<String>, String> {
+    names.sort();
+    names.dedup();
+    if names.len() > MOST_SECRETS {
+        return Err(format!("`required_secrets` has {} names: give at most {MOST_SECRETS}", names.len()));
+    }
+    for name in &names {
+        check_name("required_secrets", name)?;
+        if inputs.contains_key(name) {
+            return Err(format!(
+                "`{name}` is in `input_vars` and in `required_secrets`: choose another name for the input"
+            ));
+        }
+    }
+    Ok(names)
 }
 
 /// Names and types, from an object or a list.
@@ -242,6 +291,18 @@ mod tests {
             json!({"script": "1", "additional_imports": ["--index-url=x"]}),
             "`additional_imports` has `--index-url=x`: a package is a name, and bounds as in `pydantic>=2,<3`; no URL, path, marker or option",
         );
+        refused(
+            json!({"script": "1", "required_secrets": ["KEY-1"]}),
+            "`required_secrets` has `KEY-1`, which is not a Python variable name",
+        );
+        refused(
+            json!({"script": "1", "required_secrets": ["KEY"], "input_vars": {"KEY": 1}}),
+            "`KEY` is in `input_vars` and in `required_secrets`: choose another name for the input",
+        );
+        let named = request(json!({"script": "1", "required_secrets": ["B", "A", "B"]}), Way::Sync).unwrap();
+        assert_eq!(named.secrets, ["A", "B"]);
+        let error = request(json!({"scrip": "1"}), Way::Sync).unwrap_err();
+        assert!(error.starts_with("`scrip`: unknown field `scrip`, expected one of `script`, `code`"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::answer::{self, Answered, failed, structured};
 use super::arguments::{self, CodeArguments, Way, read};
-use super::progress;
+use super::{files, progress};
 use crate::app::App;
 use crate::executions::{Cancelled, Cursor, Id, Live, Refused, Request, State, Status, Submitted, Wait};
 use crate::gate::Granted;
@@ -46,7 +46,8 @@ pub(super) async fn execute(app: &App, granted: Granted, context: &RequestContex
     live.ended().await;
     drop(leaving.disarm());
     let status = Status::of_live(&live, Cursor::default());
-    if status.success == Some(true) { structured(&status) } else { failed(&status) }
+    let result = if status.success == Some(true) { structured(&status) } else { failed(&status) };
+    Ok(files::beside(app, live.grant(), &status, context.protocol_version(), result?).await)
 }
 
 /// Ends when the time has passed, as soon as the execution then waits for a person.
@@ -108,7 +109,12 @@ struct StatusArguments {
 }
 
 /// Where an execution is. With `wait_seconds`, the answer comes when it has ended, or after that time.
-pub(super) async fn status(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
+pub(super) async fn status(
+    app: &App,
+    grant: &str,
+    given: Map<String, Value>,
+    context: &RequestContext<RoleServer>,
+) -> Answered {
     let StatusArguments { execution_uuid, wait_seconds, since } = read(given)?;
     let id = id(&execution_uuid)?;
     let since = match &since {
@@ -122,12 +128,17 @@ pub(super) async fn status(app: &App, grant: &str, given: Map<String, Value>) ->
             "`wait_seconds` is {wait}: give 0 to {LONGEST_WAIT} seconds, and call again if it goes on"
         ));
     }
-    if let Some(live) = app.executor.find_live(grant, id) {
+    if wait > 0.0
+        && let Some(live) = app.executor.attend(grant, id).map_err(|error| error.to_string())?
+    {
         live.ended_within(Duration::from_secs_f64(wait)).await;
-        return structured(&Status::of_live(&live, since));
+        let status = Status::of_live(&live, since);
+        return Ok(files::beside(app, grant, &status, context.protocol_version(), structured(&status)?).await);
     }
     match app.executor.status(grant, id, since) {
-        Ok(Some(status)) => structured(&status),
+        Ok(Some(status)) => {
+            Ok(files::beside(app, grant, &status, context.protocol_version(), structured(&status)?).await)
+        }
         Ok(None) => Err(unknown(id)),
         Err(error) => Err(error.to_string()),
     }

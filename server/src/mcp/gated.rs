@@ -2,6 +2,7 @@
 
 use super::arguments::{CodeArguments, Way, code, read};
 use crate::app::App;
+use crate::executions::Request;
 use crate::gate::{Asked, Asker, Granted, Stop};
 use serde_json::{Map, Value};
 
@@ -9,7 +10,13 @@ use serde_json::{Map, Value};
 pub(crate) async fn decide(app: &App, grant: &str, tool: &str, arguments: Map<String, Value>) -> Result<Granted, Stop> {
     let decided = app.gate.decide(Asker::client(grant), tool, || {
         let arguments = match way(tool) {
-            Some(way) => checked(arguments, way).map_err(Stop::Arguments)?,
+            Some(way) => {
+                let (arguments, request) = checked(arguments, way).map_err(Stop::Arguments)?;
+                let policy = app.gate.policy(grant);
+                let secrets = app.secrets.check(policy.as_ref(), &request.secrets, request.session.is_some());
+                secrets.map_err(Stop::Arguments)?;
+                arguments
+            }
             None => arguments,
         };
         Ok(Asked { arguments, schema: None, definition: None })
@@ -27,14 +34,14 @@ fn way(tool: &str) -> Option<Way> {
 
 /// The arguments of the tools that take code, each under its one name: a rule about `args.script` must not be evaded by
 /// its early name.
-fn checked(mut arguments: Map<String, Value>, way: Way) -> Result<Map<String, Value>, String> {
+fn checked(mut arguments: Map<String, Value>, way: Way) -> Result<(Map<String, Value>, Request), String> {
     if let Some(early) = arguments.shift_remove("code")
         && arguments.get("script").is_none_or(Value::is_null)
     {
         arguments.insert("script".to_owned(), early);
     }
-    code(read::<CodeArguments>(arguments.clone())?, way)?;
-    Ok(arguments)
+    let request = code(read::<CodeArguments>(arguments.clone())?, way)?;
+    Ok((arguments, request))
 }
 
 #[cfg(test)]
@@ -46,7 +53,7 @@ mod tests {
     fn code_has_one_name_when_it_is_decided_upon() {
         let checked = |arguments: Value| {
             let arguments = arguments.as_object().cloned().unwrap_or_default();
-            checked(arguments, Way::Sync).map(Value::Object)
+            checked(arguments, Way::Sync).map(|(arguments, _)| Value::Object(arguments))
         };
         assert_eq!(checked(json!({ "code": "1" })), Ok(json!({ "script": "1" })));
         assert_eq!(checked(json!({ "code": "1", "script": null })), Ok(json!({ "script": "1" })));

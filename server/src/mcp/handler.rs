@@ -1,6 +1,6 @@
 //! What rmcp calls: which request is answered by what.
 
-use super::{answer, code, gated, guide, tools, upstream};
+use super::{answer, code, files, gated, guide, tools, upstream};
 use crate::app::App;
 use crate::gate::{Granted, Stop};
 use crate::grants::Principal;
@@ -52,7 +52,7 @@ impl Handler {
         }
         let (arguments, receipt) = granted.spend_as_given();
         let answered = match name {
-            "checkCodeExecStatus" => code::status(app, grant, arguments).await,
+            "checkCodeExecStatus" => code::status(app, grant, arguments, context).await,
             "cancelCodeExec" => code::cancel(app, grant, arguments).await,
             "listCodeExecs" => code::list(app, grant, arguments),
             "searchTools" => upstream::search(app, grant, arguments),
@@ -64,7 +64,7 @@ impl Handler {
             "removeRemoteMcpServer" => upstream::remove(app, arguments).await,
             "ReAuthRemoteMcpServer" => upstream::reauthorize(app, arguments).await,
             "checkRemoteMcpOauthStatus" => upstream::flow(app, arguments),
-            "getUserSecrets" => upstream::secrets(arguments),
+            "getUserSecrets" => upstream::secrets(app, grant, arguments),
             other => Err(format!("there is no tool `{other}`")),
         };
         let result = answered.unwrap_or_else(answer::refused);
@@ -134,15 +134,19 @@ impl ServerHandler for Handler {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let list = ListResourceTemplatesResult::with_all_items(Vec::new());
+        let list = ListResourceTemplatesResult::with_all_items(files::templates());
         Ok(list.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Private))
     }
 
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        if files::is_file(&request.uri) {
+            let grant = self.principal(&context)?.grant;
+            return files::read(&self.app, &grant, &request.uri).await.map(Into::into);
+        }
         guide::read(&request.uri).map(|read| kept(read).into())
     }
 

@@ -5,6 +5,7 @@ mod arguments;
 mod code;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod files;
 mod gated;
 mod guide;
 mod handler;

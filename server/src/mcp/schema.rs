@@ -23,8 +23,14 @@ pub(super) fn code() -> Value {
             "mcp_server_names": { "type": "array", "items": { "type": "string" },
                 "description": "MCP servers whose tools the script calls, e.g. [\"Supabase\"]." },
             "timeout": { "type": "number", "description": "Seconds after which the script is stopped. executeCode: 30 to 300, default 300. asyncExecuteCode: no limit unless given." },
+            "files": { "type": "array", "items": { "anyOf": [{ "type": "string" }, {
+                "type": "object",
+                "properties": { "id": { "type": "string" }, "name": { "type": "string" } },
+                "required": ["id"],
+                "additionalProperties": false,
+            }] }, "description": "Files that the script finds in /mnt/data: ids of POST /v1/files, or {\"id\": …, \"name\": \"in/rows.csv\"}." },
             "required_secrets": { "type": "array", "items": { "type": "string" },
-                "description": "Secrets that the script uses, as global variables; getUserSecrets lists them." },
+                "description": "Secrets that the script uses, as global variables; getUserSecrets lists them. Each is a placeholder: put it into a request as if it were the value, which takes its place when the request leaves for a host that the policy lists." },
         },
         "required": ["script"],
         "additionalProperties": false,
@@ -249,11 +255,28 @@ pub(super) fn execution() -> Value {
                 "items": { "type": "string" },
                 "description": "What a person has to approve before the calls that wait go on.",
             },
-            "artifacts": { "type": "array", "items": { "type": "object" } },
+            "artifacts": { "type": "array", "items": artifact(), "description": "Files that the script left in /mnt/data." },
+            "more": { "type": "object", "additionalProperties": artifact(),
+                "description": "Where all of stdout, stderr, a result or an output variable is that was cut, and the result as HTML." },
             "usage": { "type": "object" },
             "truncated": { "type": "boolean", "description": "Whether some of the output was cut." },
         },
         "required": ["success", "execution_uuid", "status", "stdout", "stderr"],
+    })
+}
+
+fn artifact() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "name": { "type": "string" },
+            "type": { "type": "string" },
+            "size": { "type": "integer" },
+            "hash": { "type": "string", "description": "BLAKE3." },
+            "uri": { "type": "string", "description": "A resource of this server." },
+            "cut": { "type": "boolean", "description": "Whether there was more, which is lost." },
+        },
+        "required": ["name", "type", "size", "hash", "uri"],
     })
 }
 
@@ -334,6 +357,8 @@ pub(super) fn tool_result() -> Value {
         "properties": {
             "success": { "type": "boolean" },
             "result": {},
+            "truncated": { "type": "boolean", "description": "Whether `result` is only the head and the tail of its JSON." },
+            "more": { "type": "object", "description": "The file that has all of it, for `files` of executeCode; it expires." },
             "error": { "type": "object", "properties": { "type": { "type": "string" }, "message": { "type": "string" } } },
         },
         "required": ["success"],
@@ -343,7 +368,15 @@ pub(super) fn tool_result() -> Value {
 pub(super) fn secrets() -> Value {
     json!({
         "type": "object",
-        "properties": { "secrets": { "type": "array", "items": { "type": "object" } } },
+        "properties": { "secrets": { "type": "array", "items": {
+            "type": "object",
+            "properties": {
+                "name": { "type": "string" },
+                "value": { "type": "string", "description": "The same for all: values are never shown." },
+                "is_set": { "type": "boolean", "description": "Whether the operator has given it a value." },
+            },
+            "required": ["name", "value", "is_set"],
+        } } },
         "required": ["secrets"],
     })
 }

@@ -25,7 +25,8 @@ answered JSON, else a string. Find names with searchTools; never guess them. A f
 from the globals at the end. print() goes to stdout, and is shown even when the script fails.
 - Several calls at once: concurrent.futures.ThreadPoolExecutor().map(f, items) overlaps all waits.
 - Built in: the standard library, numpy, pandas, httpx, requests, PyYAML, python-dateutil, Jinja2, tabulate, openpyxl, \
-beautifulsoup4. Files written to /mnt/data or /tmp last as long as the run, or the session. There are no subprocesses and no sockets.
+beautifulsoup4. Files written to /mnt/data (the working directory) \
+are listed in artifacts and kept: write what the user should get there. /tmp is scratch. There are no subprocesses and no sockets.
 
 Without session_id each run starts from nothing. With one (any name you choose) it goes on where the last call with that name ended, as in \
 a notebook: variables, imports and files are there; reset_session begins it anew. If the script raises, the answer has the traceback with \

@@ -3,7 +3,7 @@
 use super::answer::{self, Answered, failed, structured};
 use super::arguments::read;
 use crate::app::App;
-use crate::executions::Answer;
+use crate::executions::{Answer, ends};
 use crate::upstream::{self, Added, Flow, Status, Tool};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -75,20 +75,36 @@ struct ExecuteArguments {
 pub(super) async fn execute(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let ExecuteArguments { tool_alias_name, parameters } = read(given)?;
     match app.calls.execute(grant, &tool_alias_name, parameters).await {
-        Answer::Value(value) => structured(&json!({ "success": true, "result": value })),
-        Answer::Text(text) => structured(&json!({ "success": true, "result": parsed(text) })),
+        Answer::Value(value) => shown(app, grant, value).await,
+        Answer::Text(text) => shown(app, grant, parsed(text)).await,
         Answer::Denied(denied) => Ok(answer::denied(&denied)),
         Answer::Error(refusal) => failed(&json!({ "success": false, "error": refusal })),
     }
+}
+
+/// A tool's answer; one that is too long is its head and its tail, and whole as a file, which a script can be given.
+async fn shown(app: &App, grant: &str, value: Value) -> Answered {
+    let whole = value.to_string();
+    let Some(ends) = ends(&whole, app.executor.longest_value()) else {
+        return structured(&json!({ "success": true, "result": value }));
+    };
+    let (shelf, grant) = (app.shelf.clone(), grant.to_owned());
+    let kept = tokio::task::spawn_blocking(move || shelf.give(&grant, "answer.json", &mut whole.as_bytes())).await;
+    let kept = kept.map_err(|error| error.to_string())?;
+    let more = match kept {
+        Ok(file) => json!({ "result": file }),
+        Err(why) => json!({ "warning": format!("all of it is not kept: {why}") }),
+    };
+    structured(&json!({ "success": true, "result": ends, "truncated": true, "more": more }))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NoArguments {}
 
-pub(super) fn secrets(given: Map<String, Value>) -> Answered {
+pub(super) fn secrets(app: &App, grant: &str, given: Map<String, Value>) -> Answered {
     let NoArguments {} = read(given)?;
-    structured(&json!({ "secrets": [] }))
+    structured(&json!({ "secrets": app.secrets.listed(app.gate.policy(grant).as_ref()) }))
 }
 
 #[derive(Deserialize)]

@@ -47,7 +47,9 @@ pub(crate) enum Error {
     Fetch { wheel: String, why: String },
     #[error("the packages that this began with are gone, and cannot be fetched again: {why}")]
     Gone { why: String },
-    #[error("the session has other packages: it keeps those of its first call. Give `reset_session: true`, or another `session_id`, to have {wanted}")]
+    #[error(
+        "the session has other packages: it keeps those of its first call. Give `reset_session: true`, or another `session_id`, to have {wanted}"
+    )]
     OfSession { wanted: String },
     #[error("could not {doing} `{}`: {source}", .path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },

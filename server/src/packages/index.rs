@@ -51,7 +51,9 @@ impl Index {
     /// What tells it from another one in the name of an answer.
     pub(super) fn identity(&self) -> String {
         match self {
-            Self::OfUv => std::env::vars().filter(|(name, _)| name.contains("INDEX")).map(|(_, value)| value + "\n").collect(),
+            Self::OfUv => {
+                std::env::vars().filter(|(name, _)| name.contains("INDEX")).map(|(_, value)| value + "\n").collect()
+            }
             Self::Url(url) => url.to_string(),
             Self::Folder(folder) => folder.display().to_string(),
         }
@@ -104,7 +106,9 @@ mod tests {
     fn an_index_is_an_address_or_a_folder() {
         assert_eq!(Index::parse("/srv/wheels"), Ok(Index::Folder("/srv/wheels".into())));
         assert_eq!(Index::parse("file:///srv/wheels"), Ok(Index::Folder("/srv/wheels".into())));
-        assert!(Index::parse("https://index.example/simple").is_ok_and(|index| index.is_https() && !index.is_loopback()));
+        assert!(
+            Index::parse("https://index.example/simple").is_ok_and(|index| index.is_https() && !index.is_loopback())
+        );
         assert!(Index::parse("http://127.0.0.1:3141/").is_ok_and(|index| index.is_loopback() && !index.is_https()));
         for wrong in ["wheels", "", "ftp://a.example", "--index-url=x", "https://"] {
             assert!(Index::parse(wrong).is_err(), "{wrong}");
@@ -117,7 +121,9 @@ mod tests {
         let with = |file: &str| index.with_credentials(Url::parse(file).unwrap()).to_string();
         assert_eq!(with("https://index.example/a.whl"), "https://me:secret@index.example/a.whl");
         // Seen to fail without the comparison of origins.
-        for elsewhere in ["https://files.example/a.whl", "http://index.example/a.whl", "https://index.example:8443/a.whl"] {
+        for elsewhere in
+            ["https://files.example/a.whl", "http://index.example/a.whl", "https://index.example:8443/a.whl"]
+        {
             assert_eq!(with(elsewhere), elsewhere);
         }
     }

@@ -50,7 +50,10 @@ pub(crate) struct Settings {
 
 /// Leave to have packages: each allowed by a policy, or an operator's own command.
 pub(crate) enum Leave {
-    Permits(#[expect(dead_code, reason = "spent by being dropped when the packages are fetched or mounted")] Vec<PackagePermit>),
+    Permits(
+        #[expect(dead_code, reason = "spent by being dropped when the packages are fetched or mounted")]
+        Vec<PackagePermit>,
+    ),
     Operator,
 }
 
@@ -111,7 +114,9 @@ impl Packages {
                 None => wanted.push(text.clone()),
                 Some((_, version)) if requirement.allows(version) => {}
                 Some((name, version)) => {
-                    return Err(format!("`additional_imports` has `{text}`, but this server's image has {name} {version}"));
+                    return Err(format!(
+                        "`additional_imports` has `{text}`, but this server's image has {name} {version}"
+                    ));
                 }
             }
         }
@@ -152,7 +157,9 @@ impl Packages {
     pub(crate) fn meets(&self, name: &str, requirements: &[String]) -> bool {
         let Some(lock) = self.0.locks.of_layer(name) else { return requirements.is_empty() };
         requirements.iter().filter_map(|text| requirement::read(text).ok()).all(|requirement| {
-            lock.packages.iter().any(|package| package.name == requirement.name() && requirement.allows(&package.version))
+            lock.packages
+                .iter()
+                .any(|package| package.name == requirement.name() && requirement.allows(&package.version))
         })
     }
 
@@ -188,7 +195,8 @@ impl Packages {
         let inner = &self.0;
         make_private(&inner.work)?;
         let resolved =
-            resolve::resolve(&inner.uv, &inner.settings.index, &inner.built_in, requirements, &bounds, &inner.work).await;
+            resolve::resolve(&inner.uv, &inner.settings.index, &inner.built_in, requirements, &bounds, &inner.work)
+                .await;
         match resolved {
             Ok(lock) => {
                 inner.locks.keep(Some(&question), &lock)?;
@@ -196,13 +204,15 @@ impl Packages {
                 Ok(lock)
             }
             // What was right yesterday is better than nothing.
-            Err(error @ (Error::Index { .. } | Error::NoUv { .. } | Error::Slow(_))) => match inner.locks.answered(&question) {
-                Some((lock, age)) => {
-                    tracing::warn!(%error, age_s = age.as_secs(), "packages are those of an older answer");
-                    Ok(lock)
+            Err(error @ (Error::Index { .. } | Error::NoUv { .. } | Error::Slow(_))) => {
+                match inner.locks.answered(&question) {
+                    Some((lock, age)) => {
+                        tracing::warn!(%error, age_s = age.as_secs(), "packages are those of an older answer");
+                        Ok(lock)
+                    }
+                    None => Err(error),
                 }
-                None => Err(error),
-            },
+            }
             Err(error) => Err(error),
         }
     }
@@ -274,7 +284,7 @@ impl Packages {
         tracing::info!(layer = name, packages = lock.packages.len(), "a layer of packages is made");
         // What is only held here may go.
         self.open().clear();
-        inner.layers.prune(inner.settings.disk, &inner.images.layers())?;
+        inner.layers.prune(inner.settings.disk, &inner.images.layers());
         self.keep_open(&layer);
         Ok(layer)
     }

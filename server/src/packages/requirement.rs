@@ -79,7 +79,10 @@ mod tests {
 
     #[test]
     fn what_is_built_in_needs_nothing() {
-        assert_eq!(of(&["numpy", "Pandas>=2", "python_dateutil", "yaml", "bs4", "PyYAML", "datagen-python-sdk"]), Ok(vec![]));
+        assert_eq!(
+            of(&["numpy", "Pandas>=2", "python_dateutil", "yaml", "bs4", "PyYAML", "datagen-python-sdk"]),
+            Ok(vec![])
+        );
         let error = of(&["numpy>=99"]).unwrap_err();
         assert!(error.starts_with("`additional_imports` has `numpy>=99`, but numpy 2."), "{error}");
     }
@@ -111,7 +114,10 @@ mod tests {
             "",
         ] {
             let error = of(&[text]).unwrap_err();
-            assert!(error.starts_with("`additional_imports` has `") && error.ends_with("no URL, path, marker or option"), "{error}");
+            assert!(
+                error.starts_with("`additional_imports` has `") && error.ends_with("no URL, path, marker or option"),
+                "{error}"
+            );
         }
         assert!(of(&["httpx[http2]"]).unwrap_err().ends_with("name the packages that the extra adds"));
         assert!(of(&["a".repeat(301).as_str()]).unwrap_err().ends_with("it is too long"));

@@ -61,7 +61,10 @@ pub(super) async fn resolve(
     bounds: &[String],
     work: &Path,
 ) -> Result<Lock, Error> {
-    let folder = tempfile::Builder::new().prefix("resolve-").tempdir_in(work).map_err(Error::file("create a folder in", work))?;
+    let folder = tempfile::Builder::new()
+        .prefix("resolve-")
+        .tempdir_in(work)
+        .map_err(Error::file("create a folder in", work))?;
     let folder = folder.path();
     prepare(folder, built_in, requirements, bounds)?;
     let fixed = ["--find-links", "built-in", "--constraints", "constraints.txt"];
@@ -77,8 +80,14 @@ pub(super) async fn resolve(
 }
 
 /// Writes what `uv` reads.
-fn prepare(folder: &Path, built_in: &[(String, String)], requirements: &[String], bounds: &[String]) -> Result<(), Error> {
-    let write = |name: &str, text: String| fs::write(folder.join(name), text).map_err(Error::file("write", folder.join(name)));
+fn prepare(
+    folder: &Path,
+    built_in: &[(String, String)],
+    requirements: &[String],
+    bounds: &[String],
+) -> Result<(), Error> {
+    let write =
+        |name: &str, text: String| fs::write(folder.join(name), text).map_err(Error::file("write", folder.join(name)));
     write("requirements.in", requirements.join("\n") + "\n")?;
     let fixed = built_in.iter().map(|(name, version)| format!("{name}=={version}"));
     // Where both bound a package, what is built in counts.
@@ -115,7 +124,8 @@ fn empty_wheel(name: &str, version: &str) -> std::io::Result<Vec<u8>> {
 }
 
 fn read(said: &Said) -> Result<Resolution, Error> {
-    toml::from_str(&said.stdout).map_err(|error| Error::Uv { why: format!("its lock cannot be read: {}", error.message()) })
+    toml::from_str(&said.stdout)
+        .map_err(|error| Error::Uv { why: format!("its lock cannot be read: {}", error.message()) })
 }
 
 /// The packages that are not built in, each with its wheel.
@@ -174,10 +184,16 @@ fn plain(said: &Said) -> Option<Error> {
     if said.stderr.contains("No solution found") {
         return None;
     }
-    let is_network = ["Failed to fetch", "Request failed", "error sending request", "Connection", "timed out", "HTTP status"];
-    let why = said.stderr.lines().filter(|line| !line.starts_with("warning:")).map(str::trim).collect::<Vec<_>>().join("; ");
+    let is_network =
+        ["Failed to fetch", "Request failed", "error sending request", "Connection", "timed out", "HTTP status"];
+    let why =
+        said.stderr.lines().filter(|line| !line.starts_with("warning:")).map(str::trim).collect::<Vec<_>>().join("; ");
     let why = without_passwords(&why).chars().take(LONGEST_WHY).collect();
-    Some(if is_network.iter().any(|word| said.stderr.contains(word)) { Error::Index { why } } else { Error::Uv { why } })
+    Some(if is_network.iter().any(|word| said.stderr.contains(word)) {
+        Error::Index { why }
+    } else {
+        Error::Uv { why }
+    })
 }
 
 /// The package that the index does not have.
@@ -294,7 +310,8 @@ mod tests {
             why("  cause: Because nunpy was not found in the package registry and you require nunpy, we", none()),
             "there is no package `nunpy` on the index: did you mean `numpy`, which is built in?"
         );
-        let usual = package("a", "1", &["py3-none-any"]) + &package("b-core", "2", &["cp313-cp313-win_amd64", "cp313-cp313-manylinux1_x86_64"]);
+        let usual = package("a", "1", &["py3-none-any"])
+            + &package("b-core", "2", &["cp313-cp313-win_amd64", "cp313-cp313-manylinux1_x86_64"]);
         assert_eq!(
             why(UNSOLVABLE, said(true, &usual, "")),
             "`b-core` 2 has native code, which cannot be loaded here: its wheels are for cp313-cp313-manylinux1_x86_64, \
@@ -321,7 +338,8 @@ mod tests {
 
     #[test]
     fn more_packages_than_the_bound_are_refused() {
-        let text: String = (0..=MOST_PACKAGES).map(|number| package(&format!("a{number}"), "1", &["py3-none-any"])).collect();
+        let text: String =
+            (0..=MOST_PACKAGES).map(|number| package(&format!("a{number}"), "1", &["py3-none-any"])).collect();
         let error = lock(&read(&said(true, &text, "")).unwrap(), &[]).unwrap_err().to_string();
         assert_eq!(error, "the resolution has 129 packages, more than the 128 allowed");
     }

@@ -76,7 +76,13 @@ impl Drop for Group {
 
 impl Uv {
     /// Resolves the requirements file in `folder` for `platform`, and prints a lock.
-    pub(super) async fn compile(&self, folder: &Path, index: &Index, platform: &str, more: &[&str]) -> Result<Said, Error> {
+    pub(super) async fn compile(
+        &self,
+        folder: &Path,
+        index: &Index,
+        platform: &str,
+        more: &[&str],
+    ) -> Result<Said, Error> {
         let mut command = Command::new(&self.program);
         command.env_clear();
         let inherited = INHERITED.iter().chain(if *index == Index::OfUv { &OF_INDEX[..] } else { &[] });

@@ -35,7 +35,7 @@ pub(super) async fn events(
     let id = id(&uuid)?;
     let since = cursor(from.since.as_deref())?;
     permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id })).await?;
-    let first = match app.executor.find_live(&principal.grant, id) {
+    let first = match app.executor.attend(&principal.grant, id)? {
         Some(live) => Next::Follow(live, since),
         None => match app.executor.status(&principal.grant, id, Cursor::default())? {
             Some(status) => Next::End(Box::new(status)),

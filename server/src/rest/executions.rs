@@ -52,7 +52,9 @@ pub(super) async fn status(
         return Err(Error::wrong(format!("`wait_seconds`: give 0 to {LONGEST_WAIT} seconds")));
     }
     permit(&app, &principal, "checkCodeExecStatus", &json!({ "execution_uuid": id })).await?;
-    if let Some(live) = app.executor.find_live(&principal.grant, id) {
+    if looking.wait_seconds > 0.0
+        && let Some(live) = app.executor.attend(&principal.grant, id)?
+    {
         live.ended_within(Duration::from_secs_f64(looking.wait_seconds)).await;
         return Ok(Json(Status::of_live(&live, since)));
     }

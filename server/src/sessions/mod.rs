@@ -6,13 +6,11 @@
 //!
 //! - `files`, `record`: what is on the disk;
 //! - `lately`: what is in memory;
-//! - `quota`: how much there may be;
 //! - `turns`: the calls of one session come one after the other.
 
 mod files;
 mod lately;
 mod name;
-mod quota;
 mod record;
 mod turns;
 
@@ -21,11 +19,10 @@ pub(crate) use record::View;
 pub(crate) use turns::Line;
 
 use crate::executions::Id;
-use crate::store::{self, Batch, Store, Table};
+use crate::store::{self, Batch, Quota, Store, Table, TooMuch};
 use exuvia_runtime::Saved;
 use files::Files;
 use lately::Lately;
-use quota::Quota;
 use record::{Record, key, now};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +70,15 @@ pub(crate) enum Error {
     Store(#[from] store::Error),
     #[error("the work was lost inside the server; its log says more")]
     Lost,
+}
+
+impl From<TooMuch> for Error {
+    fn from(too_much: TooMuch) -> Self {
+        match too_much {
+            TooMuch::OfGrant => Self::GrantFull,
+            TooMuch::OfAll => Self::Full,
+        }
+    }
 }
 
 const ANEW: &str = "begin it anew with `reset_session: true`, or use another `session_id`";

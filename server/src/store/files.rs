@@ -46,6 +46,15 @@ impl Files {
         Err(Error::Record { key: path.display().to_string() })
     }
 
+    /// Removes what [`Self::put`] named.
+    pub(crate) fn remove_one(&self, execution: Uuid, name: &str) -> Result<(), Error> {
+        let path = self.folder(execution).join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes all files of an execution.
     pub(crate) fn remove(&self, execution: Uuid) -> Result<(), Error> {
         let folder = self.folder(execution);

@@ -6,11 +6,13 @@
 mod commit;
 mod files;
 mod mark;
+mod quota;
 mod room;
 mod seal;
 mod sled;
 
 pub(crate) use self::files::Files;
+pub(crate) use self::quota::{Quota, TooMuch};
 pub(crate) use self::room::{FOR_NEW, Room};
 pub(crate) use self::sled::Sled;
 
@@ -41,12 +43,16 @@ pub(crate) enum Table {
     Keys = 8,
     /// Execution id and number → a part of its journal.
     Journals = 20,
+    /// Execution id → when one that sleeps is to be woken.
+    Sleepers = 21,
     /// Grant and session id → where its state is.
     Sessions = 30,
+    /// Grant and id → a file that a client gave.
+    Inputs = 40,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Store,
         Self::Executions,
         Self::Requests,
@@ -57,7 +63,9 @@ impl Table {
         Self::Approvals,
         Self::Keys,
         Self::Journals,
+        Self::Sleepers,
         Self::Sessions,
+        Self::Inputs,
     ];
 }
 

@@ -35,7 +35,7 @@ pub(crate) use files::replace;
 pub(crate) use oauth::Flow;
 pub(crate) use registry::Registry;
 pub(crate) use remote::{Added, Remotes};
-pub(crate) use sealed::Sealed;
+pub(crate) use sealed::{Sealed, SealedError};
 pub(crate) use secret::Secret;
 pub(crate) use status::{State, Status};
 pub(crate) use tool::{Signature, Tool};

@@ -1,4 +1,4 @@
-//! Encryption of what is kept on disk: tokens and headers of MCP servers.
+//! Encryption of what is kept on disk: tokens and headers of MCP servers, and the secrets of programs.
 
 use super::files::{self, PRIVATE};
 use base64::Engine;
@@ -17,6 +17,8 @@ const VARIABLE: &str = "EXUVIA_KEY";
 /// Seals texts with a key that is in a file or in the environment. What is sealed for one place opens at no other.
 pub(crate) struct Sealed {
     cipher: XChaCha20Poly1305,
+    /// What keys for other uses are derived from: of no use to whoever wants to open something.
+    root: [u8; KEY],
     /// Where the key came from, for errors.
     origin: String,
 }
@@ -31,7 +33,7 @@ pub(crate) enum SealedError {
     Exposed(PathBuf),
     #[error("there is no randomness: {0}")]
     Random(getrandom::Error),
-    #[error("it was sealed with another key than {0}, or has been changed: remove it, and set its server up again")]
+    #[error("it was sealed with another key than {0}, or has been changed: remove it, and set it up again")]
     Opened(String),
 }
 
@@ -51,7 +53,7 @@ impl Sealed {
     }
 
     /// The key of a file, which is made when there is none.
-    pub(super) fn of_file(path: &Path) -> Result<Self, SealedError> {
+    pub(crate) fn of_file(path: &Path) -> Result<Self, SealedError> {
         let failed = |doing| move |source| SealedError::File { doing, path: path.to_owned(), source };
         if !path.exists() {
             let key = STANDARD.encode(random::<KEY>()?);
@@ -72,7 +74,18 @@ impl Sealed {
     fn with_key(key: &str, origin: String) -> Result<Self, SealedError> {
         let key = STANDARD.decode(key.trim()).ok().and_then(|key| <[u8; KEY]>::try_from(key).ok());
         let Some(key) = key else { return Err(SealedError::Key(origin)) };
-        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()), origin })
+        let root = blake3::derive_key("exuvia 2026-11 root of keys for other uses", &key);
+        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()), root, origin })
+    }
+
+    /// Another key, for one use, that is the same as long as this one is.
+    pub(crate) fn derive(&self, purpose: &'static str) -> [u8; KEY] {
+        blake3::derive_key(purpose, &self.root)
+    }
+
+    /// Where the key came from, for errors.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// `plain` as a text that only `unseal` with the same `place` can read.

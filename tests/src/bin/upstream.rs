@@ -54,6 +54,9 @@ fn tools() -> Value {
     if std::env::var_os("SHOP").is_some() {
         return shop();
     }
+    if std::env::var_os("LEAK").is_some() {
+        return leaks();
+    }
     json!([
         tool("add", &added, &json!({ "a": number, "b": number }), &["a", "b"]),
         tool("echo-text", "Gives back a text.", &json!({ "text": { "type": "string" } }), &["text"]),
@@ -79,7 +82,8 @@ fn count(name: &str, arguments: &Value) -> Value {
     let path = std::env::var_os("COUNTS").unwrap_or_default();
     let file = OpenOptions::new().append(true).create(true).open(path);
     let written = file.and_then(|mut file| {
-        file.write_all(format!("{name} {key}\n").as_bytes())?;
+        // A death in the middle of it, which a write over two pages of the file may meet, leaves a line without its end.
+        file.write_all(format!("\n{name} {key};").as_bytes())?;
         file.sync_data()
     });
     if let Err(error) = written {
@@ -109,6 +113,15 @@ fn shop() -> Value {
     ])
 }
 
+/// Tools that say what they should not: a secret that their server has.
+fn leaks() -> Value {
+    json!([
+        tool("echo-text", "Gives back a text.", &json!({ "text": { "type": "string" } }), &["text"]),
+        tool("leak", "Says all that it has.", &json!({}), &[]),
+        tool("leak-error", "Fails with all that it has.", &json!({}), &[]),
+    ])
+}
+
 fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Value {
     json!({
         "name": name,
@@ -127,6 +140,10 @@ fn call(params: &Value) -> Value {
         name @ ("look" | "put" | "kill") => count(name, arguments),
         "orders" | "note" | "refund" | "delete_all" => text(&json!({ "done": params["name"] }).to_string()),
         "echo-text" => text(arguments["text"].as_str().unwrap_or_default()),
+        name @ ("leak" | "leak-error") => {
+            let said = format!("it is {}", std::env::var("LEAK").unwrap_or_default());
+            json!({ "content": [{ "type": "text", "text": said }], "isError": name == "leak-error" })
+        }
         "slow" => {
             thread::sleep(Duration::from_millis(arguments["ms"].as_u64().unwrap_or(0)));
             text("\"slept\"")

@@ -26,7 +26,8 @@ fn main() {
     let mut calls = fs::File::options().create(true).append(true).open(folder.join("calls")).unwrap();
     writeln!(calls, "{}", std::env::vars().map(|(name, _)| name).collect::<Vec<_>>().join(" ")).unwrap();
     let is_here = after("--python-platform") == ["wasm32-pyodide2025"];
-    let constraints = if after("--constraints").is_empty() { String::new() } else { fs::read_to_string("constraints.txt").unwrap() };
+    let constraints =
+        if after("--constraints").is_empty() { String::new() } else { fs::read_to_string("constraints.txt").unwrap() };
     let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json")).unwrap()).unwrap();
     match resolve(&index, &fs::read_to_string("requirements.in").unwrap(), &constraints, is_here) {
         Ok(chosen) => print(&folder, &chosen),
@@ -48,7 +49,11 @@ fn resolve(index: &Value, requirements: &str, constraints: &str, is_here: bool) 
             "hangs" => loop {
                 std::thread::park();
             },
-            "down" => return Err("error: Request failed after 3 retries\n  cause: Failed to fetch: http://127.0.0.1:9/down/".into()),
+            "down" => {
+                return Err(
+                    "error: Request failed after 3 retries\n  cause: Failed to fetch: http://127.0.0.1:9/down/".into(),
+                );
+            }
             _ => {}
         }
         if chosen.contains_key(name) {
@@ -61,7 +66,9 @@ fn resolve(index: &Value, requirements: &str, constraints: &str, is_here: bool) 
             continue;
         }
         let Some(versions) = index[name].as_object() else {
-            return Err(no_solution(&format!("Because {name} was not found in the provided package locations and you require {name}")));
+            return Err(no_solution(&format!(
+                "Because {name} was not found in the provided package locations and you require {name}"
+            )));
         };
         let bounds = constraints.lines().filter(|line| split(line).0 == name).map(|line| split(line).1);
         let bounds: Vec<&str> = bounds.chain([split(&text).1]).collect();
@@ -73,7 +80,9 @@ fn resolve(index: &Value, requirements: &str, constraints: &str, is_here: bool) 
             bounds.iter().all(|bound| meets(version, bound)) && !files(of).is_empty() && of["yanked"] != true
         });
         let Some((version, of)) = fit.max_by_key(|(version, _)| number(version)) else {
-            return Err(no_solution(&format!("Because all versions of {name} have no usable wheels and you require {name}")));
+            return Err(no_solution(&format!(
+                "Because all versions of {name} have no usable wheels and you require {name}"
+            )));
         };
         waiting.extend(of["requires"].as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()));
         let sha256 = of["sha256"].as_str().unwrap_or_default().to_owned();
@@ -83,7 +92,9 @@ fn resolve(index: &Value, requirements: &str, constraints: &str, is_here: bool) 
 }
 
 fn no_solution(why: &str) -> String {
-    format!("error: No solution found when resolving dependencies\n  cause: {why}, we can conclude that your requirements are unsatisfiable.")
+    format!(
+        "error: No solution found when resolving dependencies\n  cause: {why}, we can conclude that your requirements are unsatisfiable."
+    )
 }
 
 fn split(requirement: &str) -> (&str, &str) {

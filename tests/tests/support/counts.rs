@@ -20,10 +20,15 @@ impl Counts {
             "env": { "COUNTS": folder.path().join("counts") },
         } } });
         fs::write(folder.path().join("mcp.json"), upstream.to_string()).unwrap();
-        fs::write(folder.path().join("exuvia.toml"), format!("[executions]\n{executions}")).unwrap();
         fs::write(folder.path().join("policy.json"), POLICY).unwrap();
+        configure(folder.path(), executions);
         let server = start(folder.path());
         Self { server, folder }
+    }
+
+    /// The same for the next start.
+    pub(crate) fn configure(&self, executions: &str) {
+        configure(self.folder.path(), executions);
     }
 
     /// Kills the server, and starts it anew.
@@ -40,12 +45,21 @@ impl Counts {
 
     /// All calls so far, in the order in which they came: the tool and its key.
     pub(crate) fn calls(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.path().join("counts")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        made(&self.folder.path().join("counts"))
     }
 }
 
+/// The calls in such a file. One that its server died in the middle of writing down was not answered, and is none.
+pub(crate) fn made(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| line.strip_suffix(';')).map(str::to_owned).collect()
+}
+
 const POLICY: &str = r#"{ "version": "1", "default": "allow" }"#;
+
+fn configure(folder: &Path, executions: &str) {
+    fs::write(folder.join("exuvia.toml"), format!("[executions]\n{executions}")).unwrap();
+}
 
 fn start(folder: &Path) -> Server {
     let data = folder.join("data");

@@ -1,8 +1,15 @@
 //! The binary under test, and what a process printed.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod authority;
 pub(crate) mod counts;
+pub(crate) mod forms;
+pub(crate) mod leaks;
+pub(crate) mod names;
+pub(crate) mod reach;
+pub(crate) mod recorder;
 pub(crate) mod server;
+pub(crate) mod web;
 
 use std::path::Path;
 use std::process::Output;

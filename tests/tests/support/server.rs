@@ -114,8 +114,48 @@ impl Server {
         read(request.call().unwrap())
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.agent.put(format!("{}{path}", self.url)).header("content-type", "application/json");
+        read(request.send(body.to_string()).unwrap())
+    }
+
     pub(crate) fn delete(&self, path: &str) -> (u16, Value) {
-        read(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
+        let mut request = self.agent.delete(format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
+        }
+        read(request.call().unwrap())
+    }
+
+    /// What is at `path`, as it is: its status, its headers, its bytes.
+    pub(crate) fn bytes(&self, path: &str, headers: &[(&str, &str)]) -> (u16, ureq::http::HeaderMap, Vec<u8>) {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
+        }
+        let mut answer = request.call().unwrap();
+        let bytes = answer.body_mut().with_config().limit(u64::MAX).read_to_vec().unwrap();
+        (answer.status().as_u16(), answer.headers().clone(), bytes)
+    }
+
+    /// Gives a file, and gets what the server says of it.
+    pub(crate) fn give(&self, name: &str, bytes: &[u8]) -> (u16, Value) {
+        let mut request = self.agent.post(format!("{}/v1/files", self.url)).query("name", name);
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
+        }
+        read(request.send(bytes).unwrap())
+    }
+
+    /// A request of MCP that is refused: its error.
+    pub(crate) fn refused(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let (_, answer) = self.post("/mcp", &request, &[("accept", "application/json, text/event-stream")]);
+        assert!(answer["error"].is_object(), "{answer}");
+        answer["error"].clone()
     }
 
     /// The folder that the process sees as the root of its files.

@@ -1,11 +1,10 @@
-//! How much of the disk sessions take, all and each grant's: one grant cannot take what others need.
+//! How much of the disk something takes, all of it and each grant's: one grant cannot take what others need.
 
-use super::Error;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
-pub(super) struct Quota {
+pub(crate) struct Quota {
     most: u64,
     most_of_one: u64,
     taken: Mutex<Taken>,
@@ -17,33 +16,40 @@ struct Taken {
     by_grant: HashMap<String, u64>,
 }
 
+/// Whose share is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooMuch {
+    OfGrant,
+    OfAll,
+}
+
 impl Quota {
-    pub(super) fn new(most: u64, most_of_one: u64) -> Self {
+    pub(crate) fn new(most: u64, most_of_one: u64) -> Self {
         Self { most, most_of_one, taken: Mutex::default() }
     }
 
     /// Counts what is there already.
-    pub(super) fn add(&self, grant: &str, size: u64) {
+    pub(crate) fn add(&self, grant: &str, size: u64) {
         self.taken().change(grant, 0, size);
     }
 
     /// Takes `after` bytes in the place of `before`, unless that is too much. What becomes smaller never is.
-    pub(super) fn replace(&self, grant: &str, before: u64, after: u64) -> Result<(), Error> {
+    pub(crate) fn replace(&self, grant: &str, before: u64, after: u64) -> Result<(), TooMuch> {
         let mut taken = self.taken();
         let own = taken.by_grant.get(grant).copied().unwrap_or_default();
         let more = after.saturating_sub(before);
         if more > 0 && own.saturating_add(more) > self.most_of_one {
-            return Err(Error::GrantFull);
+            return Err(TooMuch::OfGrant);
         }
         if more > 0 && taken.all.saturating_add(more) > self.most {
-            return Err(Error::Full);
+            return Err(TooMuch::OfAll);
         }
         taken.change(grant, before, after);
         Ok(())
     }
 
     /// Undoes what [`Self::replace`] did.
-    pub(super) fn take_back(&self, grant: &str, before: u64, after: u64) {
+    pub(crate) fn take_back(&self, grant: &str, before: u64, after: u64) {
         self.taken().change(grant, after, before);
     }
 
@@ -71,9 +77,9 @@ mod tests {
     fn one_grant_leaves_room_for_others_and_all_have_a_bound() {
         let quota = Quota::new(100, 60);
         quota.add("a", 50);
-        assert!(matches!(quota.replace("a", 0, 20), Err(Error::GrantFull)));
+        assert_eq!(quota.replace("a", 0, 20), Err(TooMuch::OfGrant));
         quota.replace("a", 50, 60).unwrap();
-        assert!(matches!(quota.replace("b", 0, 50), Err(Error::Full)));
+        assert_eq!(quota.replace("b", 0, 50), Err(TooMuch::OfAll));
         quota.replace("b", 0, 40).unwrap();
         quota.replace("a", 60, 10).unwrap();
         quota.take_back("b", 0, 40);

@@ -1,0 +1,114 @@
+//! Sleeping executions come back: when they are due, or when somebody watches or stops one.
+
+use super::live::Live;
+use super::places::Held;
+use super::record::{Failure, Record, now};
+use super::run::{Origin, Run, run};
+use super::seen::Seen;
+use super::sleepers::Bed;
+use super::time::Time;
+use super::underway::Underway;
+use super::{Executor, Id, Inner, recover};
+use crate::store::Error;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+use tracing::error;
+
+/// Longest wait between two looks at the clock: it may be set.
+const LOOK: Duration = Duration::from_secs(60);
+
+impl Executor {
+    /// The execution `id` of `grant` as this process holds it; one that sleeps it holds from then on, for as long as what is
+    /// given here is.
+    pub(crate) fn attend(&self, grant: &str, id: Id) -> Result<Option<Arc<Live>>, Error> {
+        if let Some(live) = self.find_live(grant, id) {
+            return Ok(Some(live));
+        }
+        if !self.0.sleepers.contains(id) || self.keep().record(id)?.is_none_or(|record| record.grant != grant) {
+            // It may have been woken in this moment.
+            return Ok(self.find_live(grant, id));
+        }
+        self.0.rouse(id)
+    }
+
+    /// Whether an execution is under way, in memory or not.
+    pub(crate) fn holds(&self, id: Id) -> bool {
+        self.live(id).is_some() || self.0.sleepers.contains(id)
+    }
+}
+
+impl Inner {
+    /// Brings a sleeping execution back to memory, not yet its run. None when it does not sleep and is not there.
+    pub(super) fn rouse(self: &Arc<Self>, id: Id) -> Result<Option<Arc<Live>>, Error> {
+        // Held throughout: whoever else looks for it finds it in the one place or in the other.
+        let _one = self.rousing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = self.lock().get(&id) {
+            return Ok(Some(Arc::clone(live)));
+        }
+        let found = (self.keep.record(id), self.keep.request(id), self.keep.bed(id), self.keep.given(id));
+        let Some(woken) = self.sleepers.take(id) else { return Ok(None) };
+        let (Some(record), Some(request), Some(bed), given) = (found.0?, found.1?, found.2?, found.3?) else {
+            return Err(Error::Record { key: format!("Sleepers/{id}") });
+        };
+        if let Some(failure) = self.other_image(&bed) {
+            drop(self.places.found(&record.grant));
+            self.given_up(record, failure)?;
+            return Ok(None);
+        }
+        let live = Arc::new(self.sleeper(record, given.unwrap_or_default()));
+        self.lock().insert(id, Arc::clone(&live));
+        let slept = Duration::from_millis(now().saturating_sub(bed.since));
+        let time = |before: u64| Duration::from_millis(before) + slept;
+        self.guests.spawn(run(
+            Run {
+                inner: Arc::clone(self),
+                live: Arc::clone(&live),
+                request: Arc::new(request),
+                held: Held { receipt: None, place: self.places.found(live.grant()), line: None, layer: None },
+                underway: Underway::new(Arc::clone(&self.room)),
+                time: Time::after(time(bed.took), time(bed.counted)),
+                pen: None,
+                is_written: true,
+                has_rested: true,
+            },
+            Origin::Bed(bed, woken),
+        ));
+        Ok(Some(live))
+    }
+
+    fn sleeper(&self, record: Record, given: super::record::Given) -> Live {
+        let output = self.limits(&self.gate.caps(&record.grant)).output;
+        Live::new(record, Seen::after(output, given))
+    }
+
+    /// Why this process cannot go on with a sleeper, if it cannot.
+    pub(super) fn other_image(&self, bed: &Bed) -> Option<Failure> {
+        let is_other = bed.image.as_deref() != Some(self.sandbox.image_digest());
+        is_other.then(|| Failure::new("Interrupted", recover::OTHER_IMAGE))
+    }
+}
+
+/// Wakes those that are due, for as long as there is a server.
+pub(super) async fn wake(inner: Weak<Inner>) {
+    while let Some(strong) = inner.upgrade() {
+        let sleepers = Arc::clone(&strong.sleepers);
+        let (due, next) = sleepers.due(now());
+        if due.is_empty() {
+            drop(strong);
+            let pause = next.map_or(LOOK, |next| Duration::from_millis(next.saturating_sub(now())).min(LOOK));
+            // A change, or time: either way, another look.
+            let _ = tokio::time::timeout(pause, sleepers.changed()).await;
+            continue;
+        }
+        let woken = tokio::task::spawn_blocking(move || {
+            for id in due {
+                if let Err(error) = strong.rouse(id) {
+                    error!(execution = %id, %error, "a sleeping execution cannot be woken");
+                }
+            }
+        });
+        if let Err(error) = woken.await {
+            error!(%error, "waking failed");
+        }
+    }
+}
