@@ -49,6 +49,13 @@ fn main() -> Result<()> {
     list.push(']');
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("guest.rs"), list)?;
     println!("cargo::rustc-env=EXUVIA_IMAGE_DIGEST={}", hex(&digest.finalize()));
+    let mut packages = String::from("[\n");
+    for (name, package) in manifest["packages"].as_object().ok_or("dist/manifest.json lists no packages")? {
+        let version = package["version"].as_str().ok_or("a package in dist/manifest.json has no version")?;
+        writeln!(packages, "    ({name:?}, {version:?}),")?;
+    }
+    packages.push(']');
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("packages.rs"), packages)?;
     for (variable, package) in [("PYTHON", "python"), ("NUMPY", "numpy"), ("PANDAS", "pandas")] {
         let version = manifest["versions"][package].as_str().unwrap_or_default();
         println!("cargo::rustc-env=EXUVIA_{variable}_VERSION={version}");

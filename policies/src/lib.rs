@@ -66,7 +66,7 @@ pub use extensions::{BreakerRules, Caps, Expectation, Mode};
 pub use import::{Imported, Warning};
 pub use lint::{Finding, lint, lint_with_tools};
 pub use memory::{MemoryCounters, Record};
-pub use packages::PackagePermit;
+pub use packages::{PackagePermit, Requirement};
 pub use permit::{Effect, Permit, Receipt};
 pub use policy::Policy;
 pub use secrets::{SecretBinding, SecretPermit, SecretPlace, SecretSource};

@@ -14,13 +14,15 @@ const MAX_BOUNDS: usize = 8;
 
 /// A package and the versions of it, such as `pydantic>=2,<3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Requirement {
+pub struct Requirement {
     name: Box<str>,
     bounds: Vec<Specifier>,
 }
 
 impl Requirement {
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Reads a name, and at most 8 bounds of its version. What else can be written there, such as extras, markers, URLs and
+    /// options, is refused.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         let end = text.find(['=', '!', '~', '<', '>']).unwrap_or(text.len());
         let (name, bounds) = text.split_at_checked(end).unwrap_or((text, ""));
@@ -32,8 +34,14 @@ impl Requirement {
         if bounds.len() > MAX_BOUNDS { Err("a package has at most 8 bounds") } else { Ok(Self { name, bounds }) }
     }
 
-    pub(crate) fn name(&self) -> &str {
+    /// In its one spelling: lower case, `-` between words.
+    pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a version is within all bounds.
+    pub fn allows(&self, version: &str) -> bool {
+        self.bounds.iter().all(|bound| bound.allows(version))
     }
 }
 
@@ -78,13 +86,34 @@ impl Policy {
     pub fn decide_package(&self, name: &str, version: &str) -> Result<PackagePermit, Denial> {
         let allowed = normalise(name).filter(|name| {
             let mut named = self.extensions().packages.allow.iter().filter(|requirement| requirement.name() == &**name);
-            named.any(|requirement| requirement.bounds.iter().all(|bound| bound.allows(version)))
+            named.any(|requirement| requirement.allows(version))
         });
         match allowed {
             Some(name) => Ok(PackagePermit { name, version: version.into() }),
-            None => Err(Denial::new(DenialKind::Package, "/x-sandbox/packages/allow", "This package is not allowed.")),
+            None => Err(not_allowed()),
         }
     }
+
+    /// Whether some version of a package is allowed: what can be said before anybody has looked for its versions.
+    pub fn admits_package(&self, name: &str) -> Result<(), Denial> {
+        let name = normalise(name);
+        let allowed = &self.extensions().packages.allow;
+        let known = allowed.iter().any(|requirement| name.as_deref() == Some(requirement.name()));
+        if known { Ok(()) } else { Err(not_allowed()) }
+    }
+
+    /// What the allowed packages are bound to, for a resolver: that it does not choose a version that would be denied. A package that
+    /// is allowed in several ways is left out, as a resolver has no "or".
+    pub fn package_bounds(&self) -> impl Iterator<Item = &Requirement> {
+        let allowed = &self.extensions().packages.allow;
+        allowed.iter().filter(|one| {
+            !one.bounds.is_empty() && allowed.iter().filter(|other| other.name() == one.name()).count() == 1
+        })
+    }
+}
+
+fn not_allowed() -> Denial {
+    Denial::new(DenialKind::Package, "/x-sandbox/packages/allow", "This package is not allowed.")
 }
 
 /// A name in its one spelling (PEP 503).

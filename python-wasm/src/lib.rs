@@ -12,6 +12,8 @@ pub struct Image {
     pub library: &'static [u8],
     /// The guest package: paths relative to `/lib/exuvia`, and contents.
     pub guest: &'static [(&'static str, &'static [u8])],
+    /// The packages of the library, and their versions: names in lower case, with `-` between words.
+    pub packages: &'static [(&'static str, &'static str)],
     /// SHA-256 over all of these, in hexadecimal: two images with one digest run programs alike.
     pub digest: &'static str,
     /// The version of CPython inside.
@@ -27,6 +29,7 @@ pub const IMAGE: Image = Image {
     wasm: include_bytes!("../dist/python.wasm.zst"),
     library: include_bytes!("../dist/library.tar.zst"),
     guest: &include!(concat!(env!("OUT_DIR"), "/guest.rs")),
+    packages: &include!(concat!(env!("OUT_DIR"), "/packages.rs")),
     digest: env!("EXUVIA_IMAGE_DIGEST"),
     python: env!("EXUVIA_PYTHON_VERSION"),
     numpy: env!("EXUVIA_NUMPY_VERSION"),

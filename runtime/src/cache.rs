@@ -5,14 +5,14 @@
 
 use crate::engine;
 use crate::error::Error;
+use crate::extension::Extension;
 use crate::files::{Library, library};
 use crate::progress::{Phase, Progress};
+use crate::sealed::{Damage, Sealed};
 use crate::{snapshot, verify};
 use exuvia_python::Image;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +20,7 @@ use wasmtime::Engine;
 
 const MODULE: &str = "python.cwasm";
 const LIBRARY: &str = "library";
-const SEAL: &str = "seal.json";
-const STAMP: &str = "stamp.json";
+const FILES: [&str; 2] = [MODULE, LIBRARY];
 
 /// The folder that holds the entries.
 #[derive(Debug, Clone)]
@@ -33,50 +32,6 @@ pub struct Cache {
 #[derive(Debug, Clone)]
 pub struct Entry {
     folder: PathBuf,
-}
-
-/// What is wrong with an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Damage {
-    /// There is none.
-    Missing,
-    /// A file is not what it was when it was made.
-    Changed(&'static str),
-}
-
-/// The files of an entry and their hashes, written when it is made.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Seal {
-    files: BTreeMap<String, String>,
-}
-
-/// What the file system said of the files when their hashes were last checked. While it says the same they are not
-/// read again: hashing 100 MB takes longer than starting Python. No user can set `changed` (ctime) back.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stamp {
-    files: BTreeMap<String, Stat>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stat {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl From<Metadata> for Stat {
-    fn from(metadata: Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
 }
 
 impl Cache {
@@ -103,18 +58,27 @@ impl Cache {
     }
 
     /// The place of the entry for `image` compiled by `engine`, whether it is there or not.
-    pub(crate) fn entry(&self, image: &Image, engine: &Engine) -> Entry {
+    pub(crate) fn entry(&self, image: &Image, extension: Option<&Extension>, engine: &Engine) -> Entry {
         let mut key = blake3::Hasher::new();
         key.update(image.digest.as_bytes());
         key.update(engine::fingerprint(engine).as_bytes());
         key.update(env!("CARGO_PKG_VERSION").as_bytes());
+        if let Some(extension) = extension {
+            key.update(extension.key().as_bytes());
+        }
         let name = key.finalize().to_hex();
         Entry { folder: self.folder.join(name.get(..32).unwrap_or_default()) }
     }
 
     /// The entry, made if it is missing and made anew if it is damaged.
-    pub(crate) fn open(&self, image: &Image, engine: &Engine, progress: &dyn Progress) -> Result<Entry, Error> {
-        let entry = self.entry(image, engine);
+    pub(crate) fn open(
+        &self,
+        image: &Image,
+        extension: Option<&Extension>,
+        engine: &Engine,
+        progress: &dyn Progress,
+    ) -> Result<Entry, Error> {
+        let entry = self.entry(image, extension, engine);
         refuse_shared(&self.folder)?;
         refuse_shared(&entry.folder)?;
         if entry.check(false).is_ok() {
@@ -130,14 +94,14 @@ impl Cache {
                 tracing::warn!(?damage, folder = %entry.folder.display(), "rebuilding a damaged cache entry");
             }
         }
-        let made = make(&self.folder, &entry.unfinished(), image, progress)?;
+        let made = make(&self.folder, &entry.unfinished(), image, extension, progress)?;
         progress.begin(Phase::Saving);
         if entry.folder.exists() {
             fs::remove_dir_all(&entry.folder).map_err(Error::file("remove", &entry.folder))?;
         }
         fs::rename(made.keep(), &entry.folder).map_err(Error::file("create", &entry.folder))?;
         sync_folder(&self.folder)?;
-        entry.stamp()?;
+        entry.sealed().stamp()?;
         progress.done();
         Ok(entry)
     }
@@ -171,7 +135,7 @@ impl Entry {
 
     /// What the compiled snapshot is, as a hash: another one has another memory.
     pub(crate) fn identity(&self) -> String {
-        let module = self.load::<Seal>(SEAL).and_then(|seal| seal.files.get(MODULE).cloned()).unwrap_or_default();
+        let module = self.sealed().hash_of(MODULE).unwrap_or_default();
         let name = self.folder.file_name().unwrap_or_default();
         let mut identity = blake3::Hasher::new();
         identity.update(name.as_encoded_bytes()).update(module.as_bytes());
@@ -187,73 +151,44 @@ impl Entry {
     /// # Errors
     /// With what is wrong.
     pub fn check(&self, read: bool) -> Result<(), Damage> {
-        let Some(seal) = self.load::<Seal>(SEAL) else {
-            return Err(if self.folder.exists() { Damage::Changed(SEAL) } else { Damage::Missing });
-        };
-        if !read && self.load::<Stamp>(STAMP).is_some_and(|stamp| self.stat().is_ok_and(|now| now == stamp)) {
-            return Ok(());
-        }
-        for name in [MODULE, LIBRARY] {
-            let found = hash(&self.folder.join(name)).ok();
-            if found.is_none() || found.as_ref() != seal.files.get(name) {
-                return Err(Damage::Changed(name));
-            }
-        }
-        // A read-only cache is read whole each time, which is slow and right.
-        if let Err(error) = self.stamp() {
-            tracing::debug!(%error, "could not stamp the cache entry");
-        }
-        Ok(())
+        self.sealed().check(read)
     }
 
-    /// Held until the entry is made; the file stays, so that nobody can lock one that was just removed.
+    fn sealed(&self) -> Sealed<'_> {
+        Sealed::new(&self.folder, &FILES)
+    }
+
     fn lock(&self, progress: &dyn Progress) -> Result<File, Error> {
-        let path = self.folder.with_extension("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(Error::file("open", &path))?;
-        if file.try_lock().is_err() {
-            progress.begin(Phase::Waiting);
-            file.lock().map_err(Error::file("lock", &path))?;
-        }
-        Ok(file)
-    }
-
-    fn stat(&self) -> io::Result<Stamp> {
-        let mut stamp = Stamp::default();
-        for name in [MODULE, LIBRARY] {
-            stamp.files.insert(name.to_owned(), fs::metadata(self.folder.join(name))?.into());
-        }
-        Ok(stamp)
-    }
-
-    fn stamp(&self) -> Result<(), Error> {
-        let path = self.folder.join(STAMP);
-        let stamp = self.stat().map_err(Error::file("read", &self.folder))?;
-        let bytes = serde_json::to_vec_pretty(&stamp).unwrap_or_default();
-        let mut file =
-            tempfile::NamedTempFile::new_in(&self.folder).map_err(Error::file("create a file in", &self.folder))?;
-        file.write_all(&bytes).map_err(Error::file("write", &path))?;
-        file.persist(&path).map_err(|error| error.error).map_err(Error::file("write", &path))?;
-        Ok(())
-    }
-
-    fn load<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.folder.join(name)).ok()?).ok()
+        lock(&self.folder.with_extension("lock"), || progress.begin(Phase::Waiting))
     }
 }
 
+/// Locks what is made beside the file `path`, which stays, so that nobody can lock one that was just removed. `waits` is called when
+/// another process has it.
+pub(crate) fn lock(path: &Path, waits: impl FnOnce()) -> Result<File, Error> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(Error::file("open", path))?;
+    if file.try_lock().is_err() {
+        waits();
+        file.lock().map_err(Error::file("lock", path))?;
+    }
+    Ok(file)
+}
+
 /// Makes an entry in a folder of its own below `cache`, named from `prefix` on.
-fn make(cache: &Path, prefix: &str, image: &Image, progress: &dyn Progress) -> Result<tempfile::TempDir, Error> {
+fn make(
+    cache: &Path,
+    prefix: &str,
+    image: &Image,
+    extension: Option<&Extension>,
+    progress: &dyn Progress,
+) -> Result<tempfile::TempDir, Error> {
     progress.begin(Phase::Unpacking);
     let private = Permissions::from_mode(0o700);
     let folder = tempfile::Builder::new().prefix(prefix).permissions(private).tempdir_in(cache);
     let folder = folder.map_err(Error::file("create a folder in", cache))?;
     let path = folder.path().join(LIBRARY);
-    unpack(image, &path)?;
+    unpack(image, extension, &path)?;
     let library = Arc::new(Library::open(&path)?);
 
     let python = zstd::decode_all(image.wasm).map_err(|source| Error::Image { what: "python.wasm.zst", source })?;
@@ -265,19 +200,12 @@ fn make(cache: &Path, prefix: &str, image: &Image, progress: &dyn Progress) -> R
     let path = folder.path().join(MODULE);
     write_synced(&path, &compiled)?;
 
-    let mut files = BTreeMap::new();
-    for name in [MODULE, LIBRARY] {
-        let path = folder.path().join(name);
-        files.insert(name.to_owned(), hash(&path).map_err(Error::file("read", &path))?);
-    }
-    let path = folder.path().join(SEAL);
-    let seal = serde_json::to_vec_pretty(&Seal { files }).unwrap_or_default();
-    write_synced(&path, &seal)?;
+    Sealed::new(folder.path(), &FILES).seal()?;
     sync_folder(folder.path())?;
     Ok(folder)
 }
 
-fn unpack(image: &Image, path: &Path) -> Result<(), Error> {
+fn unpack(image: &Image, extension: Option<&Extension>, path: &Path) -> Result<(), Error> {
     let damaged = |source| Error::Image { what: "library.tar.zst", source };
     let file = File::create(path).map_err(Error::file("create", path))?;
     let mut writer = library::Writer::new(BufWriter::new(file));
@@ -292,37 +220,27 @@ fn unpack(image: &Image, path: &Path) -> Result<(), Error> {
     for (name, contents) in image.guest {
         writer.add(&format!("exuvia/{name}"), &mut &**contents).map_err(Error::file("write", path))?;
     }
+    if let Some(extension) = extension {
+        extension.add_to(&mut writer).map_err(Error::file("write", path))?;
+    }
     let file = writer.finish().map_err(Error::file("write", path))?;
     file.get_ref().sync_all().map_err(Error::file("write", path))
 }
 
-fn hash(path: &Path) -> io::Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = reader.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hasher.finalize().to_hex().to_string());
-        }
-        hasher.update(buffer.get(..read).unwrap_or_default());
-    }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = File::create(path).map_err(Error::file("create", path))?;
     file.write_all(bytes).map_err(Error::file("write", path))?;
     file.sync_all().map_err(Error::file("write", path))
 }
 
 /// Compiled code is loaded from here without being checked again, so nobody else may write to it.
-fn create_private(folder: &Path) -> Result<(), Error> {
+pub(crate) fn create_private(folder: &Path) -> Result<(), Error> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(Error::file("create", folder))
 }
 
 /// Refuses a folder into which others than this user and root could have put compiled code.
-fn refuse_shared(folder: &Path) -> Result<(), Error> {
+pub(crate) fn refuse_shared(folder: &Path) -> Result<(), Error> {
     let Ok(metadata) = fs::metadata(folder) else { return Ok(()) };
     let owned = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
     if owned && metadata.mode() & 0o022 == 0 {
@@ -331,6 +249,6 @@ fn refuse_shared(folder: &Path) -> Result<(), Error> {
     Err(Error::SharedCache { folder: folder.to_owned() })
 }
 
-fn sync_folder(folder: &Path) -> Result<(), Error> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file("write", folder))
 }

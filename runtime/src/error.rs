@@ -49,6 +49,10 @@ pub enum Error {
     Guest { what: String },
     #[error("the session was made by another version of Exuvia or of its Python, whose memory this one cannot read")]
     OtherSnapshot,
+    #[error("the session has other packages than this call")]
+    OtherPackages,
+    #[error("could not compile the packages: {why}")]
+    Packages { why: String },
     #[error("a memory limit of {limit} bytes is below the {needed} bytes that the session has grown to")]
     SessionAboveLimit { needed: u64, limit: u64 },
     #[error("could not bring the session back")]

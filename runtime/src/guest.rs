@@ -2,7 +2,7 @@
 
 use crate::effects::Effects;
 use crate::fence::Fence;
-use crate::files::Library;
+use crate::files::Shared;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::wasi::Wasi;
@@ -33,7 +33,7 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn new(
-        library: Arc<Library>,
+        library: Shared,
         host: Box<dyn Host>,
         seed: [u8; 32],
         limits: &Limits,

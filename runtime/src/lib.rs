@@ -13,19 +13,22 @@
 //! - `wasi`, `files`, `effects`, `output`: what the guest can reach;
 //! - `spill`: what of that lies on the disk;
 //! - `journal`: the record of what a run was told, and the run from its record;
-//! - `cache`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
+//! - `layer`, `extension`: packages beside those of the image;
+//! - `cache`, `sealed`, `snapshot`, `engine`, `verify`: how the snapshot came to be on this machine.
 
 mod cache;
 mod clock;
 mod effects;
 mod engine;
 mod error;
+mod extension;
 mod fence;
 mod files;
 mod guest;
 mod host;
 mod journal;
 mod keeper;
+mod layer;
 mod limits;
 mod outcome;
 mod output;
@@ -35,6 +38,7 @@ mod progress;
 mod run;
 mod sandbox;
 mod saved;
+mod sealed;
 mod slot;
 mod slots;
 mod snapshot;
@@ -47,15 +51,17 @@ mod wasi;
 mod watch;
 mod watchdog;
 
-pub use cache::{Cache, Damage, Entry};
+pub use cache::{Cache, Entry};
 pub use clock::{Clock, RealClock, SteppedClock};
 pub use error::Error;
+pub use extension::Extension;
 pub use files::{Artifact, Artifacts, Input, LeftOut};
 pub use host::{Effect, Host, Isolated, Message, Outstanding, Pending, Rest, Stream, Uncounted};
 pub use journal::{
     Begun, Bounds, Durable, Fact, Facts, Halt, Journal, Journaled, Ledger, Memory, Patience, Said, Stay, Suspended,
     Verdict, Witness, lived,
 };
+pub use layer::{Layer, Layers, Making, Tree};
 pub use limits::Limits;
 pub use outcome::{Outcome, Output, Traceback};
 pub use output::Kept;
@@ -64,6 +70,7 @@ pub use program::Program;
 pub use progress::{Phase, Progress, Silent};
 pub use sandbox::{Config, Sandbox, Session};
 pub use saved::{Left, Saved};
+pub use sealed::Damage;
 pub use spill::{Spill, Spilled};
 pub use stop::Limit;
 pub use usage::Usage;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::files::Input;
+use crate::layer::Layer;
 use crate::outcome::MOST_NAMES;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
@@ -25,6 +26,8 @@ pub struct Program {
     pub outputs: Vec<String>,
     /// Files that lie in the program's working directory, or at an absolute path below `/tmp` or `/mnt/data`.
     pub files: BTreeMap<String, Input>,
+    /// Packages beside those of the image, below `/packages` at the end of `sys.path`.
+    pub packages: Option<Layer>,
     /// Decides all randomness of the run.
     pub seed: [u8; 32],
 }
@@ -52,6 +55,7 @@ impl Program {
                 globals: &self.globals,
                 outputs: &self.outputs,
                 session,
+                packages: self.packages.is_some(),
             };
             serde_json::to_writer(&mut message, &settings)
                 .map_err(|error| Error::Guest { what: format!("its settings could not be written: {error}") })?;
@@ -63,7 +67,11 @@ impl Program {
     }
 
     fn is_plain(&self) -> bool {
-        self.name.is_empty() && self.inputs.is_empty() && self.globals.is_empty() && self.outputs.is_empty()
+        self.name.is_empty()
+            && self.inputs.is_empty()
+            && self.globals.is_empty()
+            && self.outputs.is_empty()
+            && self.packages.is_none()
     }
 }
 
@@ -79,4 +87,6 @@ struct Settings<'a> {
     outputs: &'a [String],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     session: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    packages: bool,
 }

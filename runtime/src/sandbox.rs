@@ -5,10 +5,12 @@ use crate::cache::{Cache, Entry};
 use crate::effects;
 use crate::engine;
 use crate::error::Error;
-use crate::files::Library;
+use crate::extension::Extension;
+use crate::files::{Library, Shared};
 use crate::guest::Guest;
 use crate::host::Host;
 use crate::keeper::Keeper;
+use crate::layer::Layer;
 use crate::limits::Limits;
 use crate::outcome::{Outcome, Output};
 use crate::pages::Recycling;
@@ -34,6 +36,8 @@ use wasmtime::{Engine, Linker, Module};
 #[derive(Debug, Clone)]
 pub struct Config {
     pub cache: Cache,
+    /// What the image has besides what is built in.
+    pub extension: Option<Extension>,
     /// Most programs under way at once; each further one waits for its turn. Address space is reserved for all.
     pub slots: u32,
     /// Most used instances kept for the next run.
@@ -51,7 +55,7 @@ pub struct Config {
 impl Config {
     /// The usual settings, with `cache`.
     pub fn new(cache: Cache) -> Self {
-        Self { cache, slots: 1000, idle: 16, recycle: true, spill: None, verify: false, digest: false }
+        Self { cache, extension: None, slots: 1000, idle: 16, recycle: true, spill: None, verify: false, digest: false }
     }
 }
 
@@ -73,6 +77,8 @@ pub struct Sandbox {
     digest: bool,
     /// What states of sessions belong to.
     identity: String,
+    /// What runs that are replayed belong to.
+    image: String,
 }
 
 impl Sandbox {
@@ -82,7 +88,7 @@ impl Sandbox {
     /// When the cache cannot be read or made, or Python does not start.
     pub fn open(config: &Config, progress: &dyn Progress) -> Result<Self, Error> {
         let engine = engine::run(config.slots.saturating_add(slots::BESIDE))?;
-        let entry = config.cache.open(&IMAGE, &engine, progress)?;
+        let entry = config.cache.open(&IMAGE, config.extension.as_ref(), &engine, progress)?;
         let library = Arc::new(Library::open(&entry.library())?);
         let module = load(&engine, &entry)?;
         let watchdog = Watchdog::start()?;
@@ -102,12 +108,21 @@ impl Sandbox {
             spill: config.spill.clone(),
             digest: config.digest,
             identity: entry.identity(),
+            image: config
+                .extension
+                .as_ref()
+                .map_or_else(|| IMAGE.digest.to_owned(), |extension| extension.digest(&IMAGE)),
         })
     }
 
-    /// The image that this sandbox runs.
+    /// The built-in image, which this sandbox runs, maybe with more imported.
     pub fn image(&self) -> &'static Image {
         &IMAGE
+    }
+
+    /// What this sandbox runs, as a hash: with the same one, and the same layer, a program runs alike.
+    pub fn image_digest(&self) -> &str {
+        &self.image
     }
 
     /// How used instances become new here.
@@ -134,8 +149,8 @@ impl Sandbox {
     ///
     /// # Errors
     /// When WebAssembly cannot be set up on this machine.
-    pub fn entry(cache: &Cache) -> Result<Entry, Error> {
-        Ok(cache.entry(&IMAGE, &engine::run(1)?))
+    pub fn entry(cache: &Cache, extension: Option<&Extension>) -> Result<Entry, Error> {
+        Ok(cache.entry(&IMAGE, extension, &engine::run(1)?))
     }
 
     /// Runs `program` from exactly the snapshot. `cancel` stops it from outside, with what it had printed so far. Needs a
@@ -184,7 +199,7 @@ impl Sandbox {
         self.check(limits)?;
         let most = session.as_ref().map(|session| session.most);
         let from = session.and_then(|session| session.from);
-        self.check_session(limits, from.as_deref())?;
+        self.check_session(program, limits, from.as_deref())?;
         let message = program.message(most.is_some())?;
         let stopped = |limit| Ok((Outcome::Stopped(Output::default(), limit), Left::Nothing));
         // Never closed, so never an error.
@@ -199,7 +214,7 @@ impl Sandbox {
         if let Some(limit) = watch.over(Instant::now()) {
             return stopped(limit);
         }
-        let library = Arc::clone(self.slots.library());
+        let library = Shared::new(self.slots.library(), program.packages.as_ref());
         let mut guest = Guest::new(library, host, program.seed, limits, Arc::clone(&watch), self.memory_floor());
         guest.wasi.files.spill_to(self.spill.clone(), limits.disk);
         if let Some(from) = &from {
@@ -237,10 +252,14 @@ impl Sandbox {
         Ok((outcome, left))
     }
 
-    fn check_session(&self, limits: &Limits, from: Option<&Saved>) -> Result<(), Error> {
+    fn check_session(&self, program: &Program, limits: &Limits, from: Option<&Saved>) -> Result<(), Error> {
         let Some(from) = from else { return Ok(()) };
         if !from.is_of(&self.identity) {
             return Err(Error::OtherSnapshot);
+        }
+        // Its modules and open files are of that layer, and of no other.
+        if from.packages() != program.packages.as_ref().map(Layer::name) {
+            return Err(Error::OtherPackages);
         }
         let (needed, limit) = (from.needs(), limits.memory);
         if needed > limit { Err(Error::SessionAboveLimit { needed, limit }) } else { Ok(()) }

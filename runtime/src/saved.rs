@@ -46,6 +46,9 @@ pub struct Saved {
 struct Head {
     /// The snapshot that the pages differ from.
     snapshot: String,
+    /// The layer of packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packages: Option<String>,
     /// Bytes of linear memory.
     memory: u64,
     /// Runs of pages that differ: the first, and how many.
@@ -58,6 +61,7 @@ struct Head {
 /// What a state is made of, beside its bytes.
 pub(crate) struct Parts<'a> {
     pub(crate) snapshot: &'a str,
+    pub(crate) packages: Option<String>,
     pub(crate) memory: &'a [u8],
     /// Offsets of the pages that differ, in order.
     pub(crate) pages: &'a [usize],
@@ -95,6 +99,7 @@ impl Saved {
         }
         let head = Head {
             snapshot: parts.snapshot.to_owned(),
+            packages: parts.packages,
             memory: parts.memory.len() as u64,
             pages: runs,
             wasi: parts.wasi,
@@ -158,6 +163,11 @@ impl Saved {
     /// Whether `snapshot` is the one that the state belongs to.
     pub(crate) fn is_of(&self, snapshot: &str) -> bool {
         self.head.snapshot == snapshot
+    }
+
+    /// The name of the layer of packages that it was made with: a call that goes on from it needs the same.
+    pub fn packages(&self) -> Option<&str> {
+        self.head.packages.as_deref()
     }
 
     /// Bytes of linear memory.

@@ -148,8 +148,9 @@ impl Slot {
             return Ok(Err(size));
         }
         let effects = guest.effects.started();
+        let packages = guest.wasi.files.shared().layer().map(|layer| layer.name().to_owned());
         let (wasi, contents) = guest.wasi.keep();
-        Saved::new(Parts { snapshot, memory, pages: &pages, wasi, contents, effects }).map(Ok)
+        Saved::new(Parts { snapshot, packages, memory, pages: &pages, wasi, contents, effects }).map(Ok)
     }
 
     /// A hash of all memory.

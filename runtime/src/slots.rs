@@ -156,7 +156,7 @@ impl Slots {
         let limits = Limits { wall: PATIENCE, cpu: PATIENCE, memory: engine::MOST_MEMORY, ..Limits::default() };
         let watch = Arc::new(Watch::new(&limits, None, CancellationToken::new()));
         let host = Box::new(Isolated::default());
-        let guest = Guest::new(Arc::clone(&self.library), host, [0; 32], &limits, Arc::clone(&watch), self.floor());
+        let guest = Guest::new((&self.library).into(), host, [0; 32], &limits, Arc::clone(&watch), self.floor());
         let mut slot = Slot::new(&self.module, guest).await?;
         let returned = run::call(&mut slot, &Program::new("").message(false)?, &self.watchdog, &watch).await;
         slot.end();

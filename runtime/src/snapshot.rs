@@ -96,7 +96,7 @@ fn guest(library: &Arc<Library>) -> Guest {
         ..Limits::default()
     };
     let watch = Arc::new(Watch::new(&limits, None, CancellationToken::new()));
-    Guest::new(Arc::clone(library), Box::new(Still), [0; 32], &limits, watch, 0)
+    Guest::new(library.into(), Box::new(Still), [0; 32], &limits, watch, 0)
 }
 
 /// A host in which no time passes.

@@ -16,6 +16,7 @@ mod gate;
 mod grants;
 mod http;
 mod mcp;
+mod packages;
 mod rest;
 mod secrets;
 mod sessions;

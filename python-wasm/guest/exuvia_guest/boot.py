@@ -63,6 +63,7 @@ def boot():
         httpx_transports.install()
 
     warmup.run()
+    preload.extension()
     _clean()
     seeds.install()
     gc.collect()

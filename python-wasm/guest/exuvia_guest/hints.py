@@ -9,7 +9,7 @@ PACKAGES = (
 def hint(raised, message):
     """Advice, or None. `message` is the exception's text, already made safe."""
     if isinstance(raised, ModuleNotFoundError):
-        return f"packages cannot be installed in a run. Besides the standard library there are {PACKAGES}."
+        return f"packages cannot be installed in a run. Besides the standard library there are {PACKAGES}. Others are named in additional_imports."
     if isinstance(raised, SyntaxError):
         if "'await' outside" in message or "'async with' outside" in message or "'async for' outside" in message:
             return "put it in `async def main(): …` and call `asyncio.run(main())`. Tools need no `await`."

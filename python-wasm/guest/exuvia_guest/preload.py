@@ -1,6 +1,7 @@
 """What is imported before the snapshot: importing it in a run then costs nothing."""
 
 import importlib
+import json
 import sys
 
 STANDARD_LIBRARY = """
@@ -32,6 +33,10 @@ certifi idna charset_normalizer urllib3 requests sniffio anyio anyio._backends._
 """.split()
 
 
+EXTENSION = "/lib/exuvia/exuvia_image.json"
+EXTENSION_PACKAGES = "/lib/packages"
+
+
 def standard_library():
     _import(STANDARD_LIBRARY)
 
@@ -42,6 +47,18 @@ def packages():
         from exuvia_guest import mappings
 
         mappings.install()
+
+
+def extension():
+    """Import what an image has besides what is built in: `exuvia image build` puts both files there."""
+    try:
+        with open(EXTENSION) as file:
+            names = json.load(file)
+    except FileNotFoundError:
+        return
+    sys.path.append(EXTENSION_PACKAGES)
+    for name in names:
+        importlib.import_module(name)
 
 
 def _import(names):

@@ -16,6 +16,8 @@ from exuvia_guest.convert import Conversion, dumps
 from exuvia_guest.source import compile_program
 
 DEFAULT_NAME = "script.py"
+# Where the host puts the packages of a run.
+LAYER = "/packages"
 # Most names, and most characters of one, that an outcome lists for advice.
 MOST_NAMES = 200
 LONGEST_NAME = 100
@@ -72,6 +74,9 @@ def run(message):
 def _parameters(rest):
     parameters = json.loads(rest)
     name = parameters.get("name") or DEFAULT_NAME
+    if parameters.get("packages") and LAYER not in sys.path:
+        # At the end: no package takes the place of the standard library, of this one, or of what is built in.
+        sys.path.append(LAYER)
     further = parameters.get("globals") or {}
     return name, parameters.get("inputs") or {}, further, parameters.get("outputs") or (), parameters.get("session", False)
 

@@ -113,7 +113,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let library = folder.path().join("library");
             Writer::new(std::fs::File::create(&library).unwrap()).finish().unwrap();
-            let mut files = Files::new(Arc::new(Library::open(&library).unwrap()), memory, 0);
+            let mut files = Files::new((&Arc::new(Library::open(&library).unwrap())).into(), memory, 0);
             let spill = Spill::open(&folder.path().join("spill"), 1 << 30).unwrap();
             files.spill_to(Some(spill.clone()), disk);
             Self { files, spill, _folder: folder }

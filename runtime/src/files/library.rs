@@ -1,4 +1,4 @@
-//! The read-only tree that every run sees below `/lib`: Python's library and the guest package.
+//! A read-only tree that runs share: Python's library and the guest package below `/lib`, or a layer of packages.
 //!
 //! It is one file in the cache: all contents one after the other, then an index, then the index's place. It is read
 //! with positioned reads, so that a warm process that opens no library file pays for none.
@@ -22,6 +22,8 @@ const CHUNK: usize = 16 << 10;
 pub(crate) struct Library {
     path: PathBuf,
     file: File,
+    /// The number of its top folder; the others follow.
+    first: u32,
     entries: OnceLock<Vec<Entry>>,
 }
 
@@ -39,30 +41,57 @@ enum Body {
 
 /// The library's top folder.
 pub(crate) const ROOT: u32 = 0;
+/// A layer's top folder. No library has so many entries.
+pub(crate) const LAYER_ROOT: u32 = 1 << 31;
 
 impl Library {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(Error::file("open", path))?;
-        Ok(Self { path: path.to_owned(), file, entries: OnceLock::new() })
+        Ok(Self::of(path, file, ROOT))
+    }
+
+    /// The layer in `file`, which `path` is the name of.
+    pub(crate) fn layer(path: &Path, file: File) -> Self {
+        Self::of(path, file, LAYER_ROOT)
+    }
+
+    fn of(path: &Path, file: File, first: u32) -> Self {
+        Self { path: path.to_owned(), file, first, entries: OnceLock::new() }
+    }
+
+    /// Paths and contents of all files, in order of their folders.
+    pub(crate) fn files(&self) -> Vec<(String, u32)> {
+        let mut found = Vec::new();
+        let mut folders = vec![(String::new(), self.first)];
+        while let Some((path, id)) = folders.pop() {
+            for (name, id) in self.children(id).into_iter().flatten() {
+                let path = format!("{path}{name}");
+                match self.stat(*id) {
+                    Some((Kind::Folder, _)) => folders.push((path + "/", *id)),
+                    _ => found.push((path, *id)),
+                }
+            }
+        }
+        found
     }
 
     fn entries(&self) -> &[Entry] {
         self.entries.get_or_init(|| {
-            read_index(&self.file).unwrap_or_else(|error| {
+            read_index(&self.file, self.first).unwrap_or_else(|error| {
                 // The file's hash was checked when it was opened, so this is the disk failing under us. An empty
                 // library makes imports fail in the program that needed them, and in no other.
                 tracing::error!(path = %self.path.display(), %error, "the library index could not be read");
-                vec![Entry { parent: ROOT, body: Body::Folder(BTreeMap::new()) }]
+                vec![Entry { parent: self.first, body: Body::Folder(BTreeMap::new()) }]
             })
         })
     }
 
     fn get(&self, id: u32) -> Option<&Entry> {
-        self.entries().get(id as usize)
+        self.entries().get(id.checked_sub(self.first)? as usize)
     }
 
     pub(crate) fn parent(&self, id: u32) -> u32 {
-        self.get(id).map_or(ROOT, |entry| entry.parent)
+        self.get(id).map_or(self.first, |entry| entry.parent)
     }
 
     pub(crate) fn child(&self, id: u32, name: &str) -> Option<u32> {
@@ -108,7 +137,7 @@ impl Library {
     }
 }
 
-fn read_index(file: &File) -> io::Result<Vec<Entry>> {
+fn read_index(file: &File, first: u32) -> io::Result<Vec<Entry>> {
     let length = file.metadata()?.len();
     let mut footer = [0; 16];
     let end = length.checked_sub(footer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -121,7 +150,18 @@ fn read_index(file: &File) -> io::Result<Vec<Entry>> {
     let size = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
     let mut index = vec![0; size];
     file.read_exact_at(&mut index, start)?;
-    serde_json::from_slice(&index).map_err(io::Error::other)
+    let mut entries: Vec<Entry> = serde_json::from_slice(&index).map_err(io::Error::other)?;
+    if first != ROOT {
+        for entry in &mut entries {
+            entry.parent = entry.parent.saturating_add(first);
+            if let Body::Folder(children) = &mut entry.body {
+                for id in children.values_mut() {
+                    *id = id.saturating_add(first);
+                }
+            }
+        }
+    }
+    Ok(entries)
 }
 
 /// Writes a library file.

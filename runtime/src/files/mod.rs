@@ -1,7 +1,7 @@
 //! The guest's file system: a read-only library and a writable overlay, in memory but for large files, which lie in files without
 //! names (`spill`). No path that a guest names is ever opened.
 //!
-//! - `library`: the tree that every run shares;
+//! - `library`, `shared`: the trees that runs share;
 //! - `node`: files, folders and links of one run;
 //! - `content`, `contents`: the bytes of files, where they are, and what they cost;
 //! - `resolve`: from a path to a node;
@@ -18,6 +18,7 @@ mod keep;
 pub(crate) mod library;
 mod node;
 mod resolve;
+mod shared;
 mod tree;
 
 pub use artifacts::{Artifact, Artifacts, LeftOut};
@@ -27,6 +28,7 @@ pub(crate) use keep::KeptFiles;
 pub(crate) use library::Library;
 pub(crate) use node::{Device, Id, Kind, Stat};
 pub(crate) use resolve::LONGEST_PATH;
+pub(crate) use shared::Shared;
 pub(crate) use tree::{Files, Open};
 
 /// Why an operation on the file system failed; each is one `errno`.

@@ -2,12 +2,11 @@
 
 use super::content::{Content, Input};
 use super::contents::Disk;
-use super::library::{self, Library};
+use super::library;
 use super::node::{Body, Device, Folder, Id, Kind, Node, Stat};
-use super::{Fault, Result};
+use super::{Fault, Result, Shared};
 use crate::spill::Spill;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What a node costs besides its contents: host memory that an empty file takes.
 const NODE_COST: u64 = 512;
@@ -27,7 +26,7 @@ pub(crate) struct Open {
 /// The files of one run.
 #[derive(Debug)]
 pub(crate) struct Files {
-    pub(super) library: Arc<Library>,
+    pub(super) library: Shared,
     pub(super) nodes: Vec<Option<Node>>,
     /// Host memory that the run's files take.
     pub(super) used: u64,
@@ -42,7 +41,8 @@ impl Files {
     pub(super) const DATA: Id = Id::Own(3);
 
     /// `/tmp` and `/mnt/data`, both empty; `limit` bounds [`Self::used`].
-    pub(crate) fn new(library: Arc<Library>, limit: u64, now: u64) -> Self {
+    pub(crate) fn new(library: Shared, limit: u64, now: u64) -> Self {
+        let has_layer = library.layer().is_some();
         let disk = Disk::default();
         let mut files = Self { library, nodes: Vec::with_capacity(16), used: 0, peak: 0, limit, disk };
         let node = |body| Node { open: 1, ..Node::new(body, now) };
@@ -69,7 +69,17 @@ impl Files {
             ]
             .map(Some),
         );
+        if let Some(Some(Node { body: Body::Folder(root), .. })) = files.nodes.first_mut()
+            && has_layer
+        {
+            root.entries.insert("packages".to_owned(), Id::Library(library::LAYER_ROOT));
+        }
         files
+    }
+
+    /// The read-only trees.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.library
     }
 
     /// Lets large files go to the disk, so many bytes of them.
@@ -181,7 +191,7 @@ impl Files {
 
     pub(super) fn parent(&self, id: Id) -> Id {
         match id {
-            Id::Library(library::ROOT) => Self::ROOT,
+            Id::Library(library::ROOT | library::LAYER_ROOT) => Self::ROOT,
             Id::Library(entry) => Id::Library(self.library.parent(entry)),
             Id::Own(_) => match self.own(id).map(|node| &node.body) {
                 Some(Body::Folder(folder)) => folder.parent,

@@ -125,7 +125,7 @@ mod tests {
     fn buffers_that_overlap_move_a_bounded_number_of_bytes() {
         let file = tempfile::NamedTempFile::new().unwrap();
         Writer::new(file.reopen().unwrap()).finish().unwrap();
-        let library = Arc::new(Library::open(file.path()).unwrap());
+        let library = (&Arc::new(Library::open(file.path()).unwrap())).into();
         let budget = Budget { memory: 0, limit: 1 << 20 };
         let mut wasi = Wasi::new(library, Box::new(Isolated::default()), [0; 32], budget, 0, 0);
         let mut bytes = vec![0; LENGTH as usize + 64];

@@ -20,7 +20,7 @@ pub(crate) use linker::add_to_linker;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::files::{Fault, Files, Input, Library};
+use crate::files::{Fault, Files, Input, Shared};
 use crate::guest::Budget;
 use crate::host::{Host, Stream};
 use crate::output::Kept;
@@ -28,7 +28,6 @@ use descriptors::Descriptors;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Most bytes printed that the host is given at a time: each piece is copied.
 const PRINTED: usize = 64 << 10;
@@ -51,7 +50,7 @@ pub(crate) struct Wasi {
 
 impl Wasi {
     pub(crate) fn new(
-        library: Arc<Library>,
+        library: Shared,
         mut host: Box<dyn Host>,
         seed: [u8; 32],
         budget: Budget,

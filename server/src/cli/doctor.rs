@@ -3,11 +3,12 @@
 use super::print::out;
 use super::{Failure, Status};
 use crate::config::Data;
+use crate::packages::Images;
 use crate::store::{self, Sled, Store};
 use bytesize::ByteSize;
 use exuvia_runtime::{Cache, Damage, Recycling, Sandbox};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Memory mappings of one live run, as counted in `/proc/self/maps`.
 const MAPPINGS_A_RUN: u64 = 5;
@@ -23,6 +24,9 @@ pub(crate) struct Arguments {
     /// Go on without writes that are missing from a damaged data folder
     #[arg(long, requires = "store")]
     accept_loss: bool,
+    /// The configuration, for `[packages]` in it
+    #[arg(long, value_name = "FILE", env = "EXUVIA_CONFIG")]
+    config: Option<PathBuf>,
     /// The server's data folder
     #[arg(long, value_name = "DIR", env = "EXUVIA_DATA")]
     data: Option<PathBuf>,
@@ -35,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     out(&format!("  Python {}, NumPy {}, pandas {}", image.python, image.numpy, image.pandas));
     out(&format!("  image {}", image.digest));
     cache(&mut wrong)?;
+    found(arguments.config.as_deref());
     machine(&mut wrong);
     if arguments.store {
         records(&Data::new(arguments.data.as_deref())?, arguments.accept_loss, &mut wrong)?;
@@ -52,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
 fn cache(wrong: &mut Vec<String>) -> Result<(), Failure> {
     let cache = Cache::of_user()?;
-    let entry = Sandbox::entry(&cache)?;
+    let entry = Sandbox::entry(&cache, None)?;
     let folder = entry.folder().display().to_string();
     out(&format!("\ncache {}", cache.folder().display()));
     match entry.check(true) {
@@ -65,12 +70,40 @@ fn cache(wrong: &mut Vec<String>) -> Result<(), Failure> {
              again, check the disk."
         )),
     }
+    let mut known = vec![entry.folder().to_owned()];
+    known.extend(["packages", "layers", "images"].map(|name| cache.folder().join(name)));
+    images(&cache, &mut known, wrong)?;
     let others = fs::read_dir(cache.folder()).into_iter().flatten().flatten();
-    for other in others.filter(|other| other.path().is_dir() && other.path() != entry.folder()) {
+    for other in others.filter(|other| other.path().is_dir() && !known.contains(&other.path())) {
         let path = other.path();
         out(&format!("  of another version, may be removed: {} ({})", path.display(), size(&path)));
     }
     Ok(())
+}
+
+/// The images, whose entries are `known` from then on.
+fn images(cache: &Cache, known: &mut Vec<PathBuf>, wrong: &mut Vec<String>) -> Result<(), Failure> {
+    let images = Images::new(cache);
+    for name in images.names() {
+        match images.open(&name) {
+            Ok((_, extension)) => {
+                let entry = Sandbox::entry(cache, Some(&extension))?;
+                out(&format!("  image {name}: {}", entry.folder().display()));
+                known.push(entry.folder().to_owned());
+            }
+            Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// What finds packages. Without it the built-in ones work, so nothing is wrong.
+fn found(config: Option<&Path>) {
+    out("\npackages");
+    match super::packages::uv(config) {
+        Ok(version) => out(&format!("  found by {version}")),
+        Err(error) => out(&format!("  only those that are built in: {error}")),
+    }
 }
 
 fn records(data: &Data, accept_loss: bool, wrong: &mut Vec<String>) -> Result<(), Failure> {

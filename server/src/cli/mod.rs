@@ -7,10 +7,12 @@ mod doctor;
 mod files;
 mod folder;
 mod grants;
+mod image;
 mod inputs;
 mod kept;
 mod mcp;
 mod mcp_file;
+mod packages;
 mod policy;
 mod print;
 mod progress;
@@ -52,6 +54,7 @@ Examples:
   exuvia run sales.py                           run a program
   exuvia run - < sales.py                       run what comes on standard input
   exuvia run sales.py --input year=2026 --output total
+  exuvia run report.py --with humanize          run it with a package of the index
   exuvia serve --mcp-config mcp.json            start the server for Claude Code, Cursor and other clients
   exuvia run plot.py --file rows.csv --artifacts out    give it a file, and get those that it writes
   exuvia submit sales.py                        run a program on that server
@@ -93,6 +96,8 @@ enum Command {
     Sessions(sessions::Arguments),
     Files(files::Arguments),
     Audit(audit::Arguments),
+    Image(image::Arguments),
+    Packages(packages::Arguments),
     Doctor(doctor::Arguments),
     Mcp(mcp::Arguments),
     /// Becomes a program that the kernel kills when the process that started it dies
@@ -135,6 +140,8 @@ pub fn main() -> ExitCode {
         Command::Sessions(arguments) => sessions::run(arguments),
         Command::Files(arguments) => files::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
+        Command::Image(arguments) => image::run(arguments),
+        Command::Packages(arguments) => packages::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Mcp(arguments) => mcp::run(arguments),
         Command::Guard { parent, program, arguments } => Err(Failure::System {
@@ -181,6 +188,8 @@ pub(crate) enum Failure {
     Executions(#[from] crate::executions::Error),
     #[error("{0}")]
     Grants(#[from] crate::grants::Error),
+    #[error("{0}")]
+    Packages(#[from] crate::packages::Error),
     /// A server, ours or another, did not do its part.
     #[error("{0}")]
     Server(String),
@@ -200,9 +209,12 @@ impl Failure {
                 | exuvia_runtime::Error::ProgramTooLarge { .. }
                 | exuvia_runtime::Error::TooManyOutputs { .. },
             ) => Status::Usage,
-            Self::Sandbox(_) | Self::Store(_) | Self::Executions(_) | Self::Server(_) | Self::System { .. } => {
-                Status::OurError
-            }
+            Self::Packages(_)
+            | Self::Sandbox(_)
+            | Self::Store(_)
+            | Self::Executions(_)
+            | Self::Server(_)
+            | Self::System { .. } => Status::OurError,
         }
     }
 }

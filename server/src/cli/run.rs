@@ -3,11 +3,13 @@
 use super::folder::Folder;
 use super::progress::Bar;
 use super::report::{self, Report};
-use super::{Failure, Status, files, inputs, print};
+use super::{Failure, Status, files, inputs, packages, print};
+use crate::packages::{Images, Judge};
 use crate::shelf::name;
 use bytesize::ByteSize;
 use exuvia_runtime::{
-    Cache, Clock, Config, Effect, Host, Input, Isolated, LeftOut, Limits, Outcome, Pending, Sandbox, Spill, Stream,
+    Cache, Clock, Config, Effect, Host, Input, Isolated, LeftOut, Limits, Outcome, Pending, Program, Sandbox, Spill,
+    Stream,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -61,6 +63,14 @@ pub(crate) struct Arguments {
     /// Print one JSON object, and nothing else
     #[arg(long)]
     json: bool,
+    /// Give the program a package that is not built in, as in `humanize` or `rich>=13`
+    #[arg(long = "with", value_name = "PACKAGE")]
+    with: Vec<String>,
+    /// Run it in an image that `exuvia image build` made
+    #[arg(long, value_name = "NAME", env = "EXUVIA_IMAGE")]
+    image: Option<String>,
+    #[command(flatten)]
+    from: packages::From,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
@@ -92,9 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .build()
         .map_err(|source| Failure::System { doing: "start the runtime", source })?;
 
-    let spill = Some(Spill::temporary(DISK));
-    let config = Config { slots: 1, spill, ..Config::new(Cache::of_user()?) };
-    let sandbox = Sandbox::open(&config, &Bar::new())?;
+    let sandbox = sandbox(arguments, &mut program)?;
     let host: Box<dyn Host> =
         if arguments.json { Box::new(Isolated::default()) } else { Box::new(Terminal::default()) };
     let cancel = CancellationToken::new();
@@ -112,6 +120,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     // The process ends here: giving its memory back piece by piece would take longer than the run.
     std::mem::forget(sandbox);
     Ok(status)
+}
+
+/// Python, and in `program` the packages that are asked for.
+fn sandbox(arguments: &Arguments, program: &mut Program) -> Result<Arc<Sandbox>, Failure> {
+    let (cache, spill) = (Cache::of_user()?, Some(Spill::temporary(DISK)));
+    let image = arguments.image.as_deref();
+    let wanted = packages::requirements(&arguments.with)?;
+    if wanted.is_empty() {
+        let extension = image.map(|name| Images::new(&cache).open(name)).transpose()?.map(|(_, extension)| extension);
+        let config = Config { slots: 1, extension, spill, ..Config::new(cache) };
+        return Ok(Arc::new(Sandbox::open(&config, &Bar::new())?));
+    }
+    let (sandbox, packages) = packages::with_sandbox(&cache, image, &arguments.from, spill)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|source| Failure::System { doing: "start the runtime", source })?;
+    let wanted = packages.wanted(&wanted).map_err(Failure::Usage)?;
+    if !wanted.is_empty() {
+        program.packages = Some(runtime.block_on(packages.choose(Judge::Operator, &wanted))?);
+    }
+    Ok(sandbox)
 }
 
 /// The files that the program is given, by their names.

@@ -13,6 +13,7 @@ use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts};
 use crate::mcp;
+use crate::packages::{Images, Packages};
 use crate::secrets::{Secrets, close_memory, no_core_files};
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
@@ -52,6 +53,9 @@ pub(crate) struct Arguments {
     /// Where to listen [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDRESS", env = "EXUVIA_LISTEN")]
     listen: Option<SocketAddr>,
+    /// Run programs in an image that `exuvia image build` made
+    #[arg(long, value_name = "NAME", env = "EXUVIA_IMAGE")]
+    image: Option<String>,
     /// Serve MCP on standard input and output instead of a port
     #[arg(long)]
     stdio: bool,
@@ -79,6 +83,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     }
     config.data = arguments.data.clone().or(config.data);
     config.mcp_config = arguments.mcp_config.clone().or(config.mcp_config);
+    config.image = arguments.image.clone().or(config.image);
     config.policy = arguments.policy.clone().or(config.policy);
     config.check()?;
     Ok(config)
@@ -126,12 +131,7 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let settings = config.settings();
     let spill = Spill::open(&data.spill(), config.files.disk_of_running.as_u64())
         .map_err(|source| Failure::System { doing: "open the folder for large files of programs", source })?;
-    let sandbox_config = exuvia_runtime::Config {
-        slots: config.executions.at_once,
-        spill: Some(spill.clone()),
-        ..exuvia_runtime::Config::new(Cache::of_user()?)
-    };
-    let sandbox = Sandbox::open(&sandbox_config, &Bar::new())?;
+    let (sandbox, packages) = sandbox(config, spill.clone())?;
     close_memory();
     let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| Failure::Usage(chain(&error)))?);
     let secrets = Secrets::open(data.folder(), Arc::clone(&sealed)).map_err(|error| Failure::Usage(chain(&error)))?;
@@ -147,6 +147,7 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let keep = Keep::new(store, Files::new(data.files()));
     let parts = Parts {
         sandbox,
+        packages,
         spill,
         keep,
         tools: Arc::new(calls.clone()),
@@ -159,6 +160,18 @@ fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Re
     let executor = Executor::start(parts, settings)?;
     gate.forget(|id| !executor.holds(id)).map_err(|error| Failure::Server(chain(&error)))?;
     Ok(App { executor, sessions, shelf, upstreams, remotes, calls, grants, gate, secrets, base_url: base_url.into() })
+}
+
+/// Python, and what finds packages for it.
+fn sandbox(config: &Config, spill: Spill) -> Result<(Arc<Sandbox>, Packages), Failure> {
+    let cache = Cache::of_user()?;
+    let (built, extension) = config.image.as_deref().map(|name| Images::new(&cache).open(name)).transpose()?.unzip();
+    let slots = config.executions.at_once;
+    let sandbox =
+        exuvia_runtime::Config { slots, extension, spill: Some(spill), ..exuvia_runtime::Config::new(cache.clone()) };
+    let sandbox = Arc::new(Sandbox::open(&sandbox, &Bar::new())?);
+    let packages = Packages::new(&cache, Arc::clone(&sandbox), built.as_ref(), config.package_settings());
+    Ok((sandbox, packages))
 }
 
 fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {

@@ -8,7 +8,7 @@ pub(crate) use data::{Data, write_atomically};
 use files::Files;
 use source::Source;
 
-use crate::{egress, executions, sessions};
+use crate::{egress, executions, packages, sessions};
 use bytesize::ByteSize;
 use exuvia_runtime::Limits;
 use serde::Deserialize;
@@ -44,6 +44,9 @@ pub(crate) struct Config {
     pub(crate) sessions: Sessions,
     pub(crate) files: Files,
     pub(crate) egress: Egress,
+    pub(crate) packages: Packages,
+    /// What programs run in: an image of `exuvia image build`, by its name. By default the built-in one.
+    pub(crate) image: Option<String>,
 }
 
 /// Who may use the server.
@@ -143,6 +146,27 @@ pub(crate) struct Sessions {
     pub(crate) disk_per_grant: ByteSize,
 }
 
+/// Packages beside those that are built in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Packages {
+    /// The URL of an index, or a folder of wheels. By default what `uv` is configured with.
+    pub(crate) index: Option<String>,
+    /// The program that finds packages.
+    pub(crate) uv: PathBuf,
+    /// How long the versions that were found are used before newer ones are looked for.
+    #[serde(with = "duration")]
+    pub(crate) renew: Duration,
+    /// Most bytes of packages on the disk.
+    pub(crate) disk: ByteSize,
+}
+
+impl Default for Packages {
+    fn default() -> Self {
+        Self { index: None, uv: "uv".into(), renew: Duration::from_secs(24 * 3600), disk: ByteSize::gib(4) }
+    }
+}
+
 /// HTTP from programs. Where it may go is the policy's to say.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -195,6 +219,8 @@ impl Default for Config {
             sessions: Sessions::default(),
             files: Files::default(),
             egress: Egress::default(),
+            packages: Packages::default(),
+            image: None,
         }
     }
 }
@@ -289,6 +315,9 @@ impl Config {
         if self.upstream.parallel_calls == 0 {
             return wrong("upstream.parallel_calls", "at least one call is needed");
         }
+        if let Err(why) = self.index() {
+            return wrong("packages.index", why);
+        }
         if let Some(url) = &self.public_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
         {
@@ -349,6 +378,17 @@ impl Config {
             disk: disk.as_u64(),
             disk_per_grant: disk_per_grant.as_u64(),
         }
+    }
+
+    pub(crate) fn package_settings(&self) -> packages::Settings {
+        let Packages { uv, renew, disk, .. } = &self.packages;
+        // It was checked.
+        let index = self.index().unwrap_or_default();
+        packages::Settings { index, uv: uv.clone(), renew: *renew, disk: disk.as_u64() }
+    }
+
+    fn index(&self) -> Result<packages::Index, &'static str> {
+        self.packages.index.as_deref().map_or(Ok(packages::Index::OfUv), packages::Index::parse)
     }
 
     pub(crate) fn egress_settings(&self) -> egress::Settings {

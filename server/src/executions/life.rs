@@ -37,6 +37,10 @@ pub(super) async fn live(run: &mut Run, before: Option<Suspended>) -> Next {
         Err(failure) => return Next::failed(failure),
     };
     run.live.scrub(&bound);
+    // One that slept held nothing.
+    if let Err(next) = run.equips().await {
+        return next;
+    }
     let caps = run.inner.gate.caps(run.live.grant());
     let wall = run.wall(&caps).saturating_sub(run.time.counted(&run.live));
     // What is kept of the output is in `live`.
@@ -56,7 +60,7 @@ pub(super) async fn live(run: &mut Run, before: Option<Suspended>) -> Next {
     };
     // Holds this thread while the program computes: nothing else can go on here meanwhile.
     let ran = if let Some(session) = &run.request.session {
-        session::run(&run.inner, &run.live, session, &program, &limits, host).await
+        session::run(&run.inner, &run.live, session, &run.request, program, limits, host).await
     } else {
         let ran = run.inner.sandbox.run(&program, &limits, host, cancel).await;
         ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
@@ -66,6 +70,7 @@ pub(super) async fn live(run: &mut Run, before: Option<Suspended>) -> Next {
             let left = left(run, &mut outcome, &whole);
             after(run, outcome, left, marks, journaled).await
         }
+        Err(NotRun::Packages(why)) => run.unready(why),
         Err(NotRun::Session(error)) => Next::failed(Failure::new("SessionError", error.to_string())),
         Err(NotRun::Sandbox(failed)) => {
             error!(execution = %run.live.id(), error = &failed as &dyn std::error::Error, "the sandbox failed");
@@ -200,6 +205,7 @@ fn program(run: &Run, bound: &Bound) -> Result<Program, store::Error> {
         Ok((wanted.name.clone().unwrap_or_default(), Input::File(Arc::new(file))))
     });
     Ok(Program {
+        packages: run.held.layer.clone(),
         files: files.collect::<Result<_, store::Error>>()?,
         source: request.script.clone(),
         inputs: request.inputs.clone(),

@@ -133,6 +133,11 @@ impl Live {
         self.lock().record.clone()
     }
 
+    /// Notes the layer of packages that it begins with.
+    pub(super) fn begins_with(&self, layer: &str) {
+        self.lock().record.packages = Some(layer.to_owned());
+    }
+
     /// The record as it would be after `event`, which has not happened yet.
     pub(crate) fn after(&self, event: Event) -> Result<Record, IllegalEvent> {
         let mut record = self.record();

@@ -16,6 +16,7 @@ mod life;
 mod live;
 mod meanwhile;
 mod outputs;
+mod packages;
 mod places;
 mod prune;
 mod record;
@@ -69,6 +70,7 @@ use self::turns::Turns;
 use self::underway::{Room, Underway};
 use crate::egress::Egress;
 use crate::gate::{Asker, Denied, Gate, Granted};
+use crate::packages::Packages;
 use crate::secrets::Secrets;
 use crate::sessions::{Line, Sessions};
 use crate::shelf::{self, Shelf};
@@ -129,7 +131,8 @@ pub(crate) struct Executor(Arc<Inner>);
 
 /// What executions are run with.
 pub(crate) struct Parts {
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) packages: Packages,
     /// Where long output lies while it comes.
     pub(crate) spill: Spill,
     pub(crate) keep: Keep,
@@ -142,7 +145,8 @@ pub(crate) struct Parts {
 }
 
 struct Inner {
-    sandbox: Sandbox,
+    sandbox: Arc<Sandbox>,
+    packages: Packages,
     spill: Spill,
     keep: Keep,
     tools: Arc<dyn Tools>,
@@ -211,7 +215,7 @@ impl From<shelf::Error> for Refused {
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
     pub(crate) fn start(parts: Parts, settings: Settings) -> Result<Self, Error> {
-        let Parts { sandbox, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
+        let Parts { sandbox, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let sleepers = Sleepers::new(settings.sleeping);
         // As many as may be under way besides: those, too, are bounded by what they take of memory.
@@ -222,6 +226,7 @@ impl Executor {
             room: Arc::new(room),
             rousing: Mutex::default(),
             sandbox,
+            packages,
             spill,
             shelf,
             journals: Journals::start(keep.clone()),
@@ -293,6 +298,10 @@ impl Executor {
         let key = Key::of(&granted);
         let (given, receipt) = granted.spend_as_given();
         let mut request = read(given).map_err(Refused::Arguments)?;
+        if let Err(refused) = inner.admitted(&grant, &mut request) {
+            inner.gate.unsent(receipt);
+            return Err(refused);
+        }
         let mut record = Record { key, ..Record::new(&grant, &request) };
         if !request.files.is_empty() {
             inner.shelf.lend(&grant, record.id.uuid(), &mut request.files)?;
@@ -300,11 +309,13 @@ impl Executor {
         let mut stored = None;
         if wait == Wait::Not {
             // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.
-            record.image = request.session.is_none().then(|| inner.sandbox.image().digest.to_owned());
+            record.image = request.session.is_none().then(|| inner.sandbox.image_digest().to_owned());
             record.bounds = record.image.is_some().then(|| inner.limits(&inner.gate.caps(&grant)).into());
             // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
-            if inner.turns.is_free() && request.run_at.is_none() && request.session.is_none() {
+            // So may one with packages, which have to be there, and are written down, before it begins.
+            let at_once = request.run_at.is_none() && request.session.is_none() && request.packages.is_empty();
+            if inner.turns.is_free() && at_once {
                 first.state = State::Running;
                 first.started = Some(first.submitted);
             }
@@ -313,7 +324,7 @@ impl Executor {
             stored = Some(first.state);
         }
         // In line from here on: calls of a session come in the order in which they are stored.
-        let held = Held { receipt: Some(receipt), place, line: inner.line(&grant, &request) };
+        let held = Held { receipt: Some(receipt), place, line: inner.line(&grant, &request), layer: None };
         info!(execution = %record.id, grant, "submitted");
         Ok(inner.enqueue(record, request, stored, held))
     }
@@ -374,6 +385,12 @@ impl Inner {
             let asker = Asker::client(granted.grant());
             Refused::Denied(self.gate.capped(asker, granted.tool(), "concurrent", reason))
         })
+    }
+
+    /// Leaves in the request the packages that the image does not have, and refuses those that no policy allows at all.
+    fn admitted(&self, grant: &str, request: &mut Request) -> Result<(), Refused> {
+        request.packages = self.packages.wanted(&request.packages).map_err(Refused::Arguments)?;
+        self.packages.admit(&self.gate, Asker::client(grant), &request.packages).map_err(Refused::Denied)
     }
 
     /// `stored`: the state that the store has of it, if it has it.

@@ -2,6 +2,7 @@
 
 use crate::sessions::Line;
 use exuvia_policies::Receipt;
+use exuvia_runtime::Layer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +31,8 @@ pub(super) struct Held {
     pub(super) place: Place,
     /// Its place among the calls of its session, if it is one.
     pub(super) line: Option<Line>,
+    /// The packages that it had begun with in an earlier process: nobody removes them before it goes on.
+    pub(super) layer: Option<Layer>,
 }
 
 impl Places {

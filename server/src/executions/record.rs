@@ -44,6 +44,9 @@ pub(crate) struct Record {
     /// What it may use of what a program can see the end of, when it has a journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bounds: Option<Bounds>,
+    /// The layer of packages that it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) packages: Option<String>,
     /// How often it was begun again after the death of a process that ran it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) recoveries: u32,
@@ -82,6 +85,7 @@ impl Record {
             ended: None,
             image: None,
             bounds: None,
+            packages: None,
             recoveries: 0,
             suspended: false,
         }

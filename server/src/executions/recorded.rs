@@ -84,6 +84,11 @@ impl Recorded {
         if !self.request.files.is_empty() {
             return Some("it was given files, which are not kept with its journal: submit it again instead");
         }
+        if self.record.packages.is_some() {
+            return Some(
+                "it ran with packages that are not built in, which a replay does not have: submit it again instead",
+            );
+        }
         // Who reads the store does not know what stood for them.
         (self.globals.len() < self.request.secrets.len()).then_some(
             "it was given secrets: what stood for them only the running server can say, so replay it with `--url`",

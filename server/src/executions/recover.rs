@@ -42,7 +42,8 @@ impl Executor {
                     info!(execution = %id, recoveries = record.recoveries, %stored, "found after a restart");
                     // It was decided when it was accepted.
                     let place = inner.places.take(&record.grant);
-                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request) };
+                    let layer = record.packages.as_ref().and_then(|name| inner.packages.hold(name));
+                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request), layer };
                     // That it begins is written before it does, with how often it has.
                     inner.enqueue(record, request, Some(State::Queued), held);
                 }
@@ -64,10 +65,10 @@ impl Inner {
             let failure = Failure::new("Interrupted", run::INTERRUPTED);
             return Ok(if was_running { Err((record, failure)) } else { Ok(record) });
         };
-        if *image != self.sandbox.image().digest && (was_running || record.started.is_some()) {
+        if image != self.sandbox.image_digest() && (was_running || record.started.is_some()) {
             return Ok(Err((record, Failure::new("Interrupted", OTHER_IMAGE))));
         }
-        self.sandbox.image().digest.clone_into(record.image.get_or_insert_default());
+        self.sandbox.image_digest().clone_into(record.image.get_or_insert_default());
         // Of one that was suspended and waits for a person, nothing ran that could have been the cause; of another, a call.
         // `crashes` says how many are too many.
         if was_running && !(record.suspended && waited_for_a_person) {

@@ -51,14 +51,16 @@ fn start(folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Executor {
         spill: Some(spill.clone()),
         ..exuvia_runtime::Config::new(Cache::of_user().unwrap())
     };
-    let sandbox = Sandbox::open(&config, &Silent).unwrap();
+    let sandbox = Arc::new(Sandbox::open(&config, &Silent).unwrap());
     let config = Config::default();
+    let cache = Cache::of_user().unwrap();
+    let packages = crate::packages::Packages::new(&cache, Arc::clone(&sandbox), None, config.package_settings());
     let sessions = Sessions::open(Arc::clone(&store), folder.join("sessions"), config.session_settings()).unwrap();
     let shelf = Shelf::open(store, folder.join("shelf"), config.shelf_settings()).unwrap();
     let (tools, gate) = (Arc::new(NoTools), Arc::new(gate));
     let egress = Arc::new(Egress::new(Arc::clone(&gate), config.egress_settings()).unwrap());
     let secrets = Arc::new(Secrets::open(folder, Arc::new(Sealed::open(folder).unwrap())).unwrap());
-    let parts = Parts { sandbox, spill, keep, tools, egress, gate, secrets, sessions, shelf };
+    let parts = Parts { sandbox, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf };
     Executor::start(parts, config.settings()).unwrap()
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Request {
     pub(crate) run_at: Option<u64>,
     /// Decides all randomness of the run.
     pub(crate) seed: [u8; 32],
+    /// Packages beside those of the image, as requirements in their one spelling.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) packages: Vec<String>,
     /// The session that it is a call of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) session: Option<InSession>,

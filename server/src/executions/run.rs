@@ -8,6 +8,7 @@ use super::journals::Pen;
 use super::keep::Finished;
 use super::life;
 use super::live::Live;
+use super::packages::{self, NotReady};
 use super::places::Held;
 use super::record::{Failure, Given, Record, now};
 use super::request::Request;
@@ -121,6 +122,9 @@ impl Run {
             Some(Err(failure)) => return Next::failed(failure),
             Some(Ok(turn)) => turn,
         };
+        if let Err(next) = self.equips().await {
+            return next;
+        }
         if let Err(why) = started(&self.inner, &self.live, stored).await {
             return Next::failed(Failure::new("StoreError", why));
         }
@@ -128,6 +132,35 @@ impl Run {
         let next = life::live(self, None).await;
         self.is_written = unwritten.is_none_or(|unwritten| unwritten.end());
         next
+    }
+
+    /// Makes its packages ready: those that it began with, if it has begun. A call of a session has those of that (`session`).
+    pub(super) async fn equips(&mut self) -> Result<(), Next> {
+        if self.request.session.is_some() || self.held.layer.is_some() {
+            return Ok(());
+        }
+        let (begun, caps) = (self.live.record().packages, self.inner.gate.caps(self.live.grant()));
+        let wall = self.wall(&caps).saturating_sub(self.time.counted(&self.live));
+        // They are of the same time that the client waits.
+        self.time.begin();
+        let ready = packages::ready(&self.inner, &self.live, &self.request.packages, begun.as_deref(), wall).await;
+        let ready = ready.map_err(|why| self.unready(why))?;
+        if let Some(layer) = &ready.layer {
+            self.live.begins_with(layer.name());
+        }
+        self.held.layer = ready.layer;
+        Ok(())
+    }
+
+    /// What is next when there are no packages.
+    pub(super) fn unready(&self, why: NotReady) -> Next {
+        let ending = match &why {
+            NotReady::Failed(_) => Ending::Failed,
+            NotReady::Late => Ending::TimedOut,
+            NotReady::Cancelled if self.is_written && !self.live.cancel.is_cancelled() => return self.stops(),
+            NotReady::Cancelled => Ending::Cancelled,
+        };
+        Next::Ended(Box::new(Given::failed(why.failure())), ending)
     }
 
     /// Waits for another turn, and goes on.
@@ -195,8 +228,8 @@ impl Run {
             inner.shelf.give_back(live.grant(), live.id().uuid());
         }
         // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
-        let Held { receipt, place, line } = held;
-        drop((place, line));
+        let Held { receipt, place, line, layer } = held;
+        drop((place, line, layer));
         if let Some(receipt) = receipt
             && ending != Ending::Cancelled
         {

@@ -2,8 +2,9 @@
 
 use super::Inner;
 use super::live::Live;
+use super::packages::{self, NotReady};
 use super::record::Given;
-use super::request::InSession;
+use super::request::{InSession, Request};
 use crate::sessions::{self, Call};
 use exuvia_runtime::{self as runtime, Host, Left, Limits, Outcome, Program, Saved, Session};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tracing::{error, info};
 pub(super) enum NotRun {
     Sandbox(runtime::Error),
     Session(sessions::Error),
+    Packages(NotReady),
 }
 
 /// What a call of a session adds to what it gave.
@@ -32,10 +34,11 @@ impl Marks {
 /// Runs `program` in its session's turn. What it leaves is on the disk when this returns.
 pub(super) async fn run(
     inner: &Arc<Inner>,
-    live: &Live,
+    live: &Arc<Live>,
     session: &InSession,
-    program: &Program,
-    limits: &Limits,
+    request: &Request,
+    mut program: Program,
+    mut limits: Limits,
     host: Box<dyn Host>,
 ) -> Result<(Outcome, Marks), NotRun> {
     // The store and the files are read on the server's threads.
@@ -48,8 +51,16 @@ pub(super) async fn run(
         state.await.unwrap_or(Err(sessions::Error::Lost)).map_err(NotRun::Session)?
     };
     let is_first = before.is_none();
+    let begun = match before.as_deref() {
+        None => None,
+        Some(state) => packages_of(inner, state, request).map_err(|error| NotRun::Packages(error.into()))?,
+    };
+    let wanted = if is_first { &*request.packages } else { &[] };
+    let ready = packages::ready(inner, live, wanted, begun.as_deref(), limits.wall).await.map_err(NotRun::Packages)?;
+    limits.wall = limits.wall.saturating_sub(ready.took);
+    program.packages = ready.layer;
     let begin = Session { from: before, most: inner.sessions.largest() };
-    let ran = inner.sandbox.run_in_session(program, limits, host, live.cancel.clone(), begin).await;
+    let ran = inner.sandbox.run_in_session(&program, &limits, host, live.cancel.clone(), begin).await;
     let (outcome, left) = ran.map_err(|error| not_run(error, session))?;
     let warning = match left {
         Left::State(state) => keep(inner, live, session, is_first, state).await,
@@ -65,6 +76,17 @@ pub(super) async fn run(
     };
     let warning = warning.map(|why| format!("the session `{}` is as it was before this call: {why}", session.id));
     Ok((outcome, Marks { new: Some(is_first), warning }))
+}
+
+/// The layer that the session began with: a session has the packages of its first call, as modules and open files of them are in its
+/// memory.
+fn packages_of(inner: &Inner, state: &Saved, request: &Request) -> Result<Option<String>, crate::packages::Error> {
+    let has = state.packages();
+    let met = request.packages.is_empty() || has.is_some_and(|name| inner.packages.meets(name, &request.packages));
+    if met {
+        return Ok(has.map(str::to_owned));
+    }
+    Err(crate::packages::Error::OfSession { wanted: format!("`{}`", request.packages.join("`, `")) })
 }
 
 /// What is wrong, if the state is not kept.

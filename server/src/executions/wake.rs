@@ -64,7 +64,7 @@ impl Inner {
                 inner: Arc::clone(self),
                 live: Arc::clone(&live),
                 request: Arc::new(request),
-                held: Held { receipt: None, place: self.places.found(live.grant()), line: None },
+                held: Held { receipt: None, place: self.places.found(live.grant()), line: None, layer: None },
                 underway: Underway::new(Arc::clone(&self.room)),
                 time: Time::after(time(bed.took), time(bed.counted)),
                 pen: None,
@@ -83,7 +83,7 @@ impl Inner {
 
     /// Why this process cannot go on with a sleeper, if it cannot.
     pub(super) fn other_image(&self, bed: &Bed) -> Option<Failure> {
-        let is_other = bed.image.as_deref() != Some(self.sandbox.image().digest);
+        let is_other = bed.image.as_deref() != Some(self.sandbox.image_digest());
         is_other.then(|| Failure::new("Interrupted", recover::OTHER_IMAGE))
     }
 }

@@ -9,6 +9,7 @@ mod asking;
 mod counters;
 mod denied;
 mod egress;
+mod packages;
 mod pins;
 mod policies;
 mod secrets;

@@ -1,6 +1,7 @@
 //! The arguments of the tools that take code, checked: each error says what to do.
 
 use crate::executions::{InSession, Priority, Reach, Request, seed};
+use crate::packages;
 use crate::sessions::Name;
 use crate::shelf::{self, Wanted};
 use indexmap::IndexMap;
@@ -23,27 +24,6 @@ const MOST_FILES: usize = 100;
 const MOST_SECRETS: usize = 100;
 /// Names that every program has already.
 const TAKEN: [&str; 1] = ["input_vars"];
-
-/// Packages that every program has, by their names on the index, in lower case.
-const BUILT_IN: [&str; 17] = [
-    "numpy",
-    "pandas",
-    "matplotlib",
-    "seaborn",
-    "pillow",
-    "httpx",
-    "requests",
-    "pyyaml",
-    "python-dateutil",
-    "pytz",
-    "tzdata",
-    "jinja2",
-    "tabulate",
-    "openpyxl",
-    "beautifulsoup4",
-    "urllib3",
-    "datagen-python-sdk",
-];
 
 /// What `executeCode` and `asyncExecuteCode` take.
 #[derive(Debug, Default, Deserialize)]
@@ -108,9 +88,6 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
     }
     let input_vars = arguments.input_vars.unwrap_or_default();
     let secrets = secrets(arguments.required_secrets.unwrap_or_default(), &input_vars)?;
-    for package in arguments.additional_imports.iter().flatten() {
-        check_package(package)?;
-    }
     Ok(Request {
         script,
         name: arguments.name,
@@ -126,6 +103,7 @@ pub(crate) fn code(arguments: CodeArguments, way: Way) -> Result<Request, String
         priority: arguments.priority.unwrap_or_default(),
         run_at: arguments.run_at.map(|at| run_at(&at)).transpose()?,
         session: session(arguments.session_id.as_deref(), arguments.reset_session.unwrap_or_default())?,
+        packages: packages::requirements(&arguments.additional_imports.unwrap_or_default())?,
         files: files(arguments.files.unwrap_or_default())?,
         seed: seed().map_err(|error| format!("no random numbers can be had from the system: {error}"))?,
     })
@@ -253,18 +231,6 @@ fn type_name(kind: &Value) -> Option<String> {
     kind.as_str().or_else(|| kind.get("type")?.as_str()).map(str::to_owned)
 }
 
-fn check_package(package: &str) -> Result<(), String> {
-    let name = package.split(['=', '<', '>', '!', '~', '[', ' ']).next().unwrap_or_default();
-    let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
-    if BUILT_IN.contains(&name.as_str()) {
-        return Ok(());
-    }
-    Err(format!(
-        "`additional_imports` has `{package}`, which is not built in. Built in are {}. The standard library needs no entry",
-        BUILT_IN.join(", ")
-    ))
-}
-
 fn check_name(field: &str, name: &str) -> Result<(), String> {
     let mut characters = name.chars();
     let starts = characters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
@@ -319,10 +285,11 @@ mod tests {
         assert!(
             request(json!({"script": "1", "additional_imports": ["Pandas>=2", "python_dateutil"]}), Way::Sync).is_ok()
         );
-        let error = request(json!({"script": "1", "additional_imports": ["polars"]}), Way::Sync).unwrap_err();
-        assert!(
-            error.starts_with("`additional_imports` has `polars`, which is not built in. Built in are numpy"),
-            "{error}"
+        let other = request(json!({"script": "1", "additional_imports": ["Polars>=1"]}), Way::Sync).unwrap();
+        assert_eq!(other.packages, ["polars>=1"]);
+        refused(
+            json!({"script": "1", "additional_imports": ["--index-url=x"]}),
+            "`additional_imports` has `--index-url=x`: a package is a name, and bounds as in `pydantic>=2,<3`; no URL, path, marker or option",
         );
         refused(
             json!({"script": "1", "required_secrets": ["KEY-1"]}),

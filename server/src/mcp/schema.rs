@@ -18,7 +18,7 @@ pub(super) fn code() -> Value {
             "required_tools": { "type": "array", "items": { "type": "string" },
                 "description": "Tools that the script calls, e.g. [\"mcp_Supabase_list_projects\"]." },
             "additional_imports": { "type": "array", "items": { "type": "string" },
-                "description": "PyPI packages that the script imports." },
+                "description": "Packages that the script imports, as in [\"humanize\", \"rich>=13\"]. NumPy, pandas, httpx, requests and other usual ones are built in and need no entry; others have to be all Python, and allowed by the policy." },
             "local": { "type": "boolean", "description": "Accepted and without effect: code always runs in this server's sandbox." },
             "mcp_server_names": { "type": "array", "items": { "type": "string" },
                 "description": "MCP servers whose tools the script calls, e.g. [\"Supabase\"]." },

@@ -1,0 +1,95 @@
+//! Fetches the wheels of a lock. `uv` could, and would unpack them as they come, however large they get; so it only says where they
+//! are, and they are fetched here, bounded, into memory, and held against their hashes before anything looks into them.
+
+use super::lock::{Lock, Locked};
+use super::wheel::{LARGEST_WHEEL, Unpacked};
+use super::{Error, Index, Leave};
+use exuvia_runtime::Tree;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::time::Duration;
+use url::Url;
+
+/// How long a connection may take, and how long a server may be silent.
+const CONNECT: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The files of all packages, which `leave` is spent for.
+pub(super) async fn fetch(index: &Index, lock: &Lock, leave: Leave) -> Result<Tree, Error> {
+    drop(leave);
+    let client = client(index)?;
+    let mut unpacked = Unpacked::default();
+    for package in &lock.packages {
+        let failed = |why: String| Error::Fetch { wheel: package.wheel().to_owned(), why };
+        let bytes = wheel(index, &client, package).await.map_err(failed)?;
+        let found = hex(&Sha256::digest(&bytes));
+        if found != package.sha256 {
+            return Err(failed(format!("its SHA-256 is {found}, not {} as when it was chosen", package.sha256)));
+        }
+        unpacked.add(package, &bytes)?;
+    }
+    Ok(unpacked.tree)
+}
+
+async fn wheel(index: &Index, client: &reqwest::Client, package: &Locked) -> Result<Vec<u8>, String> {
+    let url = Url::parse(&package.url).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        // Of the operator's own folder, and of no other: an index on the network must not name files of this machine.
+        "file" => {
+            let path = url.to_file_path().ok().filter(|path| index.has(path));
+            from_file(path.ok_or("it lies outside of the folder of packages")?)
+        }
+        "http" | "https" => from_network(client, index.with_credentials(url)).await,
+        other => Err(format!("its address begins with `{other}:`")),
+    }
+}
+
+fn from_file(path: std::path::PathBuf) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST_WHEEL + 1).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST_WHEEL { Err(too_large()) } else { Ok(bytes) }
+}
+
+async fn from_network(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
+    // Without the address: it may have a password in it.
+    let failed = |error: reqwest::Error| crate::cli::chain(&error.without_url());
+    let mut response = client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+    if response.content_length().is_some_and(|length| length > LARGEST_WHEEL) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if (bytes.len() + chunk.len()) as u64 > LARGEST_WHEEL {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> String {
+    format!("it has more than {LARGEST_WHEEL} bytes")
+}
+
+fn client(index: &Index) -> Result<reqwest::Client, Error> {
+    crate::tls::install();
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("exuvia/", env!("CARGO_PKG_VERSION")))
+        .https_only(index.is_https())
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE);
+    // A proxy would look for this machine's own server on its own.
+    let builder = if index.is_loopback() { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| Error::Index { why: error.to_string() })
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,387 @@
+//! Packages beside those that are built in, as a client meets them: what each refusal says, that a second use asks nobody, and that
+//! what had begun goes on with the very same ones. `uv-for-tests` stands for `uv`; `tests/interop/packages.py` has the real one.
+
+mod support;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::server::{Server, command};
+use support::{Ran, binary};
+use tempfile::TempDir;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+/// A folder of wheels, a cache of its own beside the compiled Python of this user's, and a configuration.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        for folder in ["wheels", "cache"] {
+            fs::create_dir(place.path(folder)).unwrap();
+        }
+        place.share_compiled();
+        let config = format!(
+            "[packages]\nuv = {:?}\nindex = {:?}\n",
+            env!("CARGO_BIN_EXE_uv-for-tests"),
+            place.path("wheels").display().to_string()
+        );
+        fs::write(place.path("exuvia.toml"), config).unwrap();
+        let allow = [
+            "greet>=1,<2",
+            "words",
+            "native",
+            "source",
+            "nowhere",
+            "down",
+            "hangs",
+            "newer",
+            "bad",
+            "wrong",
+            "old",
+            "evil",
+        ];
+        place.allow(&allow);
+        let mut index = serde_json::Map::new();
+        let mut add = |name: &str, version: &str, files: &[&str], requires: &[&str], wheel: Option<Vec<u8>>| {
+            let sha256 = wheel.as_ref().map(|bytes| hex(&Sha256::digest(bytes)));
+            if let (Some(bytes), Some(file)) = (wheel, files.first()) {
+                fs::write(place.path("wheels").join(file), bytes).unwrap();
+            }
+            let entry = index.entry(name).or_insert_with(|| json!({}));
+            entry[version] = json!({ "files": files, "requires": requires, "sha256": sha256 });
+        };
+        let pure = |name: &str, version: &str| format!("{name}-{version}-py3-none-any.whl");
+        let greet = |version: &str| {
+            wheel(&[
+                ("greet/__init__.py", "from words import HELLO\ndef greet(name):\n    return f'{HELLO} {name}'\n"),
+                (
+                    &format!("greet-{version}.dist-info/METADATA"),
+                    &format!("Metadata-Version: 2.1\nName: greet\nVersion: {version}\n"),
+                ),
+                ("greet.pth", "import os; os.abort()"),
+            ])
+        };
+        add("greet", "1.2", &[&pure("greet", "1.2")], &["words"], Some(greet("1.2")));
+        add("greet", "2.0", &[&pure("greet", "2.0")], &["words"], Some(greet("2.0")));
+        add("words", "1.0", &[&pure("words", "1.0")], &[], Some(wheel(&[("words.py", "HELLO = 'hello'\n")])));
+        add(
+            "needs-more",
+            "1.0",
+            &[&pure("needs_more", "1.0")],
+            &["secret-extra"],
+            Some(wheel(&[("needs_more.py", "")])),
+        );
+        add("secret-extra", "6.6", &[&pure("secret_extra", "6.6")], &[], Some(wheel(&[("secret_extra.py", "")])));
+        add("native", "3.1", &["native-3.1-cp313-cp313-manylinux_2_28_x86_64.whl"], &[], None);
+        add("source", "1.0", &[], &[], None);
+        add("newer", "1.0", &[&pure("newer", "1.0")], &["numpy>=99"], Some(wheel(&[("newer.py", "")])));
+        add("bad", "1.0", &[&pure("bad", "1.0")], &[], Some(wheel(&[("../../bad.py", "")])));
+        add("wrong", "1.0", &[&pure("wrong", "1.0")], &[], Some(wheel(&[("wrong.py", "")])));
+        add("old", "1.0", &[&pure("old", "1.0")], &[], Some(wheel(&[("old.py", "VERSION = 1")])));
+        let json = serde_json::to_vec(&index).unwrap();
+        fs::write(place.path("wheels/index.json"), json).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The compiled Python is the same for all, and takes a minute to make.
+    fn share_compiled(&self) {
+        let made = Command::new(binary()).args(["run", "-"]).stdin(std::process::Stdio::null()).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let cache = exuvia_cache();
+        for entry in fs::read_dir(cache).unwrap().flatten().filter(|entry| entry.path().join("python.cwasm").exists()) {
+            std::os::unix::fs::symlink(entry.path(), self.path("cache").join(entry.file_name())).unwrap();
+        }
+    }
+
+    fn allow(&self, packages: &[&str]) {
+        let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "packages": { "allow": packages } } });
+        fs::write(self.path("policy.json"), policy.to_string()).unwrap();
+    }
+
+    fn serve(&self) -> Server {
+        let data = self.path("data");
+        let mut command = command(&data);
+        command.env("EXUVIA_CACHE", self.path("cache")).arg("--config").arg(self.path("exuvia.toml"));
+        command.arg("--policy").arg(self.path("policy.json")).env("TEST_SECRET", "value");
+        Server::of(command, data)
+    }
+
+    fn exuvia(&self, arguments: &[&str], input: &str) -> Ran {
+        fs::write(self.path("script.py"), input).unwrap();
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("EXUVIA_CACHE", self.path("cache")).env("EXUVIA_CONFIG", self.path("exuvia.toml"));
+        Ran::from(command.output().unwrap())
+    }
+
+    /// How often `uv` was called.
+    fn calls(&self) -> usize {
+        fs::read_to_string(self.path("wheels/calls")).unwrap_or_default().lines().count()
+    }
+
+    /// The folders of layers.
+    fn layers(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.path("cache/layers")).into_iter().flatten().flatten();
+        all.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    }
+}
+
+fn exuvia_cache() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("EXUVIA_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("exuvia")))
+        .unwrap_or_else(|| set("HOME").unwrap().join(".cache/exuvia"))
+}
+
+fn wheel(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (path, contents) in files {
+        writer.start_file(*path, SimpleFileOptions::default()).unwrap();
+        writer.write_all(contents.as_bytes()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn with(packages: &[&str], script: &str) -> Value {
+    json!({ "script": script, "additional_imports": packages })
+}
+
+const GREET: &str = "import greet, importlib.metadata\n[greet.greet('you'), importlib.metadata.version('greet')]";
+
+#[test]
+fn an_allowed_package_is_found_once_and_used_again() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let (failed, answer, text) = server.tool("executeCode", with(&["Greet>=1"], GREET));
+    assert!(!failed, "{text}");
+    // 2.0 is not allowed, so the resolver is not let near it.
+    assert_eq!(answer["result"], json!(["hello you", "1.2"]));
+    assert_eq!(place.calls(), 1);
+    let environment = fs::read_to_string(place.path("wheels/calls")).unwrap();
+    assert!(!environment.contains("TEST_SECRET"), "{environment}");
+    // Again, in another order and spelling, and in another process: nobody is asked.
+    for _ in 0..2 {
+        assert_eq!(server.tool("executeCode", with(&["numpy", "greet >= 1"], GREET)).1["result"], answer["result"]);
+        server.stop();
+        server = place.serve();
+    }
+    assert_eq!(place.calls(), 1);
+    // Not for a run that does not ask for it.
+    let without = server.execute("import greet");
+    assert_eq!(without["error"]["type"], "ModuleNotFoundError");
+    let audit = place.exuvia(&["audit", "tail", "--data", "data"], "").stdout;
+    assert!(audit.contains("package greet==1.2") && audit.contains("package words==1.0"), "{audit}");
+    assert_eq!(place.exuvia(&["packages", "update"], "").stdout, "forgot 1 answers\n");
+    server.tool("executeCode", with(&["greet>=1"], GREET));
+    assert_eq!(place.calls(), 2);
+}
+
+#[test]
+fn each_refusal_says_which_it_is() {
+    let place = Place::new();
+    let server = place.serve();
+    let refused = |package: &str| {
+        let (failed, answer, text) = server.tool("executeCode", with(&[package], "print('ran')"));
+        assert!(failed && answer["stdout"].as_str().unwrap_or_default().is_empty(), "{text}");
+        match answer["error"]["type"].as_str() {
+            Some(kind) => format!("{kind}: {}", answer["error"]["message"].as_str().unwrap()),
+            None => text,
+        }
+    };
+    // Before anybody is asked.
+    let denied = refused("polars");
+    assert!(
+        denied.starts_with("[POLICY DENIED] The package `polars` is not built in, and the policy does not allow it"),
+        "{denied}"
+    );
+    assert!(refused("reqeusts").starts_with("[POLICY DENIED] The package `reqeusts` is not built in"));
+    for smuggled in
+        ["--index-url=http://127.0.0.1:9", "greet @ file:///etc/passwd", "greet\n--index-url=x", "-r index.json"]
+    {
+        assert!(refused(smuggled).ends_with("no URL, path, marker or option"), "{smuggled}");
+    }
+    assert!(refused("numpy>=99").starts_with("`additional_imports` has `numpy>=99`, but numpy 2."));
+    assert_eq!(place.calls(), 0);
+    for (package, expected) in [
+        ("nowhere", "PackageError: there is no package `nowhere` on the index"),
+        (
+            "native",
+            "PackageError: `native` 3.1 has native code, which cannot be loaded here: its wheels are for cp313-cp313-manylinux_2_28_x86_64;",
+        ),
+        ("source", "PackageError: `source` has no wheel for every machine"),
+        ("newer", "PackageError: these packages cannot be had together: "),
+        ("down", "PackageError: the index of packages does not answer: "),
+        ("bad", "PackageError: the wheel `bad-1.0-py3-none-any.whl` cannot be used: `../../bad.py` is no plain path"),
+        ("greet>=2", "PackageError: these packages cannot be had together: "),
+    ] {
+        let error = refused(package);
+        assert!(error.starts_with(expected) || package == "greet>=2", "{error}");
+    }
+}
+
+/// Dependency confusion: what an allowed package needs is decided like what is named.
+#[test]
+fn a_dependency_that_is_not_allowed_is_named() {
+    let place = Place::new();
+    place.allow(&["needs-more"]);
+    let server = place.serve();
+    let (failed, answer, text) = server.tool("executeCode", with(&["needs-more"], "1"));
+    assert!(failed, "{text}");
+    assert_eq!(answer["error"]["type"], "PolicyDenied");
+    // Seen to fail without the decision on each package of a lock: the script runs.
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("[POLICY DENIED] The package `secret-extra==6.6` is not built in"), "{message}");
+    assert!(place.layers().is_empty());
+    drop(server);
+    place.allow(&["needs-more", "secret-extra"]);
+    assert_eq!(place.serve().tool("executeCode", with(&["needs-more"], "1")).1["result"], 1);
+    // And a policy that takes one back is obeyed, though the layer is there.
+    place.allow(&["needs-more", "secret-extra<6"]);
+    let taken = place.serve().tool("executeCode", with(&["needs-more"], "1")).2;
+    assert!(!taken.is_empty() && place.layers().len() == 1);
+}
+
+#[test]
+fn a_wheel_that_is_another_than_was_chosen_is_refused() {
+    let place = Place::new();
+    fs::write(place.path("wheels/wrong-1.0-py3-none-any.whl"), wheel(&[("wrong.py", "evil = 1")])).unwrap();
+    let (_, answer, _) = place.serve().tool("executeCode", with(&["wrong"], "1"));
+    // Seen to fail without the comparison of hashes: the script runs with the other wheel.
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("could not fetch the wheel `wrong-1.0-py3-none-any.whl`: its SHA-256 is "),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_damaged_layer_is_made_again() {
+    let place = Place::new();
+    assert_eq!(place.serve().tool("executeCode", with(&["words"], "import words\nwords.HELLO")).1["result"], "hello");
+    let library = place.layers()[0].join("library");
+    let mut bytes = fs::read(&library).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"hello").unwrap();
+    bytes[at] = b'j';
+    fs::write(&library, &bytes).unwrap();
+    assert_eq!(place.serve().tool("executeCode", with(&["words"], "import words\nwords.HELLO")).1["result"], "hello");
+    assert_ne!(fs::read(&library).unwrap(), bytes);
+}
+
+#[test]
+fn a_resolver_that_hangs_costs_the_call_its_time_and_no_more() {
+    let place = Place::new();
+    let server = place.serve();
+    let arguments = json!({ "script": "1", "additional_imports": ["hangs"], "timeout": 0.2 });
+    let job = server.tool("asyncExecuteCode", arguments).1["execution_uuid"].as_str().unwrap().to_owned();
+    let status = server.wait(&job);
+    assert_eq!((&status["status"], &status["error"]["type"]), (&json!("timed_out"), &json!("TimeLimit")));
+    let job = server.tool("asyncExecuteCode", with(&["hangs"], "1")).1["execution_uuid"].as_str().unwrap().to_owned();
+    server.tool("cancelCodeExec", json!({ "execution_uuid": job }));
+    assert_eq!(server.wait(&job)["status"], "cancelled");
+    assert_eq!(server.execute("1")["result"], 1);
+}
+
+#[test]
+fn without_uv_the_error_says_how_to_get_it() {
+    let place = Place::new();
+    let config =
+        format!("[packages]\nuv = \"/nonexistent/uv\"\nindex = {:?}\n", place.path("wheels").display().to_string());
+    fs::write(place.path("exuvia.toml"), config).unwrap();
+    let (_, answer, _) = place.serve().tool("executeCode", with(&["greet"], "1"));
+    let expected = "there is no `uv`, which finds packages: install it with `pip install uv`, or name it in the configuration \
+                    (`packages.uv`); tried `/nonexistent/uv`";
+    assert_eq!(answer["error"]["message"], expected);
+    let doctor = place.exuvia(&["doctor"], "");
+    assert!(doctor.stdout.contains("only those that are built in: there is no `uv`"), "{}", doctor.stdout);
+}
+
+#[test]
+fn a_job_goes_on_with_the_packages_that_it_began_with() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let script =
+        "import old, time\nprint('began', old.VERSION, flush=True)\ntime.sleep(3)\nimport importlib\nold.VERSION";
+    let job = server.tool("asyncExecuteCode", with(&["old"], script)).1["execution_uuid"].as_str().unwrap().to_owned();
+    let printed = |server: &Server| {
+        server.get(&format!("/v1/executions/{job}")).1["stdout"].as_str().unwrap_or_default().to_owned()
+    };
+    while !printed(&server).contains("began") {
+        std::thread::yield_now();
+    }
+    server.kill();
+    // The index has another version now, and nobody asks for it. The layer is gone, and is made again of the same wheels.
+    fs::remove_dir_all(&place.layers()[0]).unwrap();
+    let calls = place.calls();
+    let mut server = place.serve();
+    let status = server.wait(&job);
+    assert_eq!((&status["status"], &status["result"]), (&json!("completed"), &json!(1)), "{status}");
+    assert_eq!(place.calls(), calls);
+    // When not even the wheel is there, the job says so.
+    let job = server.tool("asyncExecuteCode", with(&["old"], script)).1["execution_uuid"].as_str().unwrap().to_owned();
+    let printed = |server: &Server| {
+        server.get(&format!("/v1/executions/{job}")).1["stdout"].as_str().unwrap_or_default().to_owned()
+    };
+    while !printed(&server).contains("began") {
+        std::thread::yield_now();
+    }
+    server.kill();
+    fs::remove_dir_all(&place.layers()[0]).unwrap();
+    fs::remove_file(place.path("wheels/old-1.0-py3-none-any.whl")).unwrap();
+    let status = place.serve().wait(&job);
+    assert_eq!((&status["status"], &status["error"]["type"]), (&json!("failed"), &json!("Interrupted")));
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("interrupted: packages changed. the packages that this began with are gone"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_session_has_the_packages_of_its_first_call() {
+    let place = Place::new();
+    let server = place.serve();
+    let call = |packages: &[&str], script: &str| {
+        server.tool("executeCode", json!({ "script": script, "session_id": "s", "additional_imports": packages }))
+    };
+    assert_eq!(call(&["greet"], "import greet\nx = 1").1["success"], true);
+    // Without naming it, and naming a part of it.
+    assert_eq!(call(&[], "greet.greet('you')").1["result"], "hello you");
+    assert_eq!(call(&["words"], "import words\nwords.HELLO").1["result"], "hello");
+    let (failed, answer, _) = call(&["old"], "1");
+    assert!(failed);
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("the session has other packages: it keeps those of its first call."), "{message}");
+    let reset = json!({ "script": "import old\nold.VERSION", "session_id": "s", "additional_imports": ["old"], "reset_session": true });
+    assert_eq!(server.tool("executeCode", reset).1["result"], 1);
+}
+
+#[test]
+fn the_command_line_has_packages_without_a_policy() {
+    let place = Place::new();
+    let ran = place.exuvia(&["run", "script.py", "--with", "greet<2"], GREET);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "[\"hello you\", \"1.2\"]\n"), "{}", ran.stderr);
+    let ran = place.exuvia(&["run", "script.py", "--with", "--index-url=x"], "1");
+    assert_eq!(ran.status, Some(64), "{}", ran.stderr);
+    let ran = place.exuvia(&["run", "script.py", "--with", "nowhere"], "1");
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(3), "exuvia: there is no package `nowhere` on the index\n"));
+    assert_eq!(
+        place.exuvia(&["run", "script.py", "--image", "none"], "1").stderr,
+        "exuvia: there is no image `none`: `exuvia image build` makes one, `exuvia image list` lists them\n"
+    );
+    assert!(Path::new(&place.path("cache/layers")).exists());
+}
