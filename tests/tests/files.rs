@@ -159,7 +159,6 @@ fn in_a_session_only_what_a_call_changed_is_its_own() {
     assert_eq!(call("open('b', 'ab').write(b'3')"), ["b"]);
 }
 
-/// Seen to fail with a `Content-Disposition` that is always `inline`.
 #[test]
 fn what_a_browser_could_run_is_only_saved() {
     let server = Server::start();
@@ -284,7 +283,6 @@ fn grants() -> Grants {
     Grants { server, alice, bob }
 }
 
-/// Seen to fail with a `given` that does not compare the grant.
 #[test]
 fn another_grant_s_files_are_not_there() {
     let Grants { mut server, alice, bob } = grants();
