@@ -38,7 +38,8 @@ fn in_what_is_written(place: &mut Place, secret: &str, whole: bool) -> Vec<Strin
     strays.map(|(form, name)| format!("`{form}` is in {name}")).collect()
 }
 
-/// Seen to fail with scrubbing left out of the passage of responses, of tools' answers, and of what is withheld from tools.
+/// Seen to fail with scrubbing left out of responses and of tools' answers, and with what is withheld from tools and from other
+/// hosts let through.
 #[test]
 fn a_program_with_a_placeholder_has_nothing_to_leak() {
     let mut place = Place::start();
@@ -57,7 +58,7 @@ fn a_program_with_a_placeholder_has_nothing_to_leak() {
     assert!(ways.len() >= 70);
 }
 
-/// Seen to fail with scrubbing left out of the output, of what is given at the end, and of what is withheld from tools.
+/// Seen to fail with scrubbing left out of the output, and with what is withheld from tools and from other hosts let through.
 #[test]
 fn a_value_that_a_program_has_is_taken_out_of_what_it_says() {
     let mut place = Place::start();

@@ -93,7 +93,6 @@ fn what_cannot_be_a_secret_says_what_to_do() {
     fails(&["remove", "K"], "", "there is no secret `K` here: `exuvia secrets list` shows those that exist");
 }
 
-/// Seen to fail without the check that the file has: then the server finds what it cannot open.
 #[test]
 fn another_key_than_the_servers_is_refused() {
     let (server, _folder) = kept();
@@ -206,7 +205,6 @@ fn the_audit_has_who_was_given_a_value_and_never_the_value() {
     assert_eq!(leaked(audit.as_bytes(), HMAC, false), None);
 }
 
-/// Seen to fail without the limit set.
 #[test]
 fn no_core_file_is_written_of_the_server() {
     let (server, _folder) = kept();

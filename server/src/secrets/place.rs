@@ -172,7 +172,6 @@ mod tests {
         assert_eq!(Form::of_body(None), Form::Plain);
     }
 
-    /// Seen to fail without `may` asked: then all leaves.
     #[test]
     fn what_may_not_leave_does_not() {
         let bound = bound("hunter2hunter2");

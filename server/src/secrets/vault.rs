@@ -229,7 +229,6 @@ mod tests {
         assert!(matches!(one.set("no-name", &value("12345678")), Err(Error::Name(_))));
     }
 
-    /// Seen to fail without the check in the file: then the command line seals what the server cannot open.
     #[test]
     fn another_key_is_noticed_before_anything_is_sealed_with_it() {
         let folder = tempfile::tempdir().unwrap();
