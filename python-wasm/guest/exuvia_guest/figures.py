@@ -29,9 +29,12 @@ def install():
     opened = _pylab_helpers.Gcf.figs
     Figure = figure.Figure
     backend_bases.FigureManagerBase.show = _show_one
-    backend_bases.FigureManagerBase.pyplot_show = classmethod(_show)
+    # A class of its own: pyplot takes `pyplot_show` only of one that is not the base's.
+    backend_bases.FigureCanvasBase.manager_class = type(
+        "FigureManager", (backend_bases.FigureManagerBase,), {"pyplot_show": classmethod(_show), "__module__": __name__}
+    )
     _watch(Figure, artist.Artist.stale)
-    # pyplot takes what `show` is from the backend when it is chosen, which an import may have done.
+    # It does so when the backend is chosen, which an import may have done.
     pyplot.switch_backend("agg")
 
 
