@@ -225,7 +225,7 @@ fn reserve(own: &mut Vec<u8>, length: u64, budget: u64) -> Result<()> {
 }
 
 /// What a guest is told of an error of the disk.
-#[expect(clippy::needless_pass_by_value, reason = "it is what an error is mapped by")]
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it")]
 fn fault(error: io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::Full,

@@ -390,7 +390,7 @@ impl Inner {
     /// Leaves in the request the packages that the image does not have, and refuses those that no policy allows at all.
     fn admitted(&self, grant: &str, request: &mut Request) -> Result<(), Refused> {
         request.packages = self.packages.wanted(&request.packages).map_err(Refused::Arguments)?;
-        self.packages.admit(&self.gate, Asker::client(grant), &request.packages).map_err(Refused::Denied)
+        Packages::admit(&self.gate, Asker::client(grant), &request.packages).map_err(Refused::Denied)
     }
 
     /// `stored`: the state that the store has of it, if it has it.

@@ -59,7 +59,7 @@ pub(super) async fn ready(
     if wanted.is_empty() && begun.is_none() {
         return Ok(Ready::default());
     }
-    let began = Instant::now();
+    let start = Instant::now();
     let (packages, gate, asker) = (inner.packages.clone(), Arc::clone(&inner.gate), Arc::clone(live));
     let (wanted, begun) = (wanted.to_vec(), begun.map(str::to_owned));
     // On the server's threads: it waits for the network and for other processes.
@@ -76,7 +76,7 @@ pub(super) async fn ready(
         () = tokio::time::sleep(most) => Err(NotReady::Late),
         prepared = preparing => {
             let layer = prepared.unwrap_or(Err(packages::Error::Lost))?;
-            Ok(Ready { layer: Some(layer), took: began.elapsed() })
+            Ok(Ready { layer: Some(layer), took: start.elapsed() })
         }
     }
 }

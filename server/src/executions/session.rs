@@ -51,12 +51,12 @@ pub(super) async fn run(
         state.await.unwrap_or(Err(sessions::Error::Lost)).map_err(NotRun::Session)?
     };
     let is_first = before.is_none();
-    let begun = match before.as_deref() {
+    let layer = match before.as_deref() {
         None => None,
         Some(state) => packages_of(inner, state, request).map_err(|error| NotRun::Packages(error.into()))?,
     };
     let wanted = if is_first { &*request.packages } else { &[] };
-    let ready = packages::ready(inner, live, wanted, begun.as_deref(), limits.wall).await.map_err(NotRun::Packages)?;
+    let ready = packages::ready(inner, live, wanted, layer.as_deref(), limits.wall).await.map_err(NotRun::Packages)?;
     limits.wall = limits.wall.saturating_sub(ready.took);
     program.packages = ready.layer;
     let begin = Session { from: before, most: inner.sessions.largest() };

@@ -33,9 +33,8 @@ impl Index {
     /// What tells `uv` of it.
     pub(super) fn arguments(&self) -> Vec<String> {
         match self {
-            Self::OfUv => Vec::new(),
-            // In the environment: others can read what a process was started with.
-            Self::Url(_) => Vec::new(),
+            // An address is in the environment: others can read what a process was started with.
+            Self::OfUv | Self::Url(_) => Vec::new(),
             Self::Folder(folder) => vec!["--no-index".into(), "--find-links".into(), folder.display().to_string()],
         }
     }

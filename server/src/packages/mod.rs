@@ -124,9 +124,9 @@ impl Packages {
     }
 
     /// Whether the policy has anything to say for each requirement; asked before anybody looks for it.
-    pub(crate) fn admit(&self, gate: &Gate, asker: Asker<'_>, requirements: &[String]) -> Result<(), Denied> {
-        let names = requirements.iter().filter_map(|text| requirement::read(text).ok());
-        names.map(|requirement| gate.admits_package(asker, requirement.name())).collect()
+    pub(crate) fn admit(gate: &Gate, asker: Asker<'_>, requirements: &[String]) -> Result<(), Denied> {
+        let mut named = requirements.iter().filter_map(|text| requirement::read(text).ok());
+        named.try_for_each(|requirement| gate.admits_package(asker, requirement.name()))
     }
 
     /// The layer that meets the requirements: the one of an earlier answer, or of a new one.
@@ -227,7 +227,9 @@ impl Packages {
         add(&self.0.settings.index.identity());
         for list in [requirements, bounds] {
             add(&list.len().to_string());
-            list.iter().for_each(|text| add(text));
+            for text in list {
+                add(text);
+            }
         }
         question.finalize().to_hex().get(..32).unwrap_or_default().to_owned()
     }

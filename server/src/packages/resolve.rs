@@ -247,7 +247,7 @@ fn why(said: &Said, usual: &Said, built_in: &[(String, String)]) -> Error {
 /// The name in `all versions of NAME have no usable wheels`.
 fn without_wheel(stderr: &str) -> Option<String> {
     let end = ["has no usable wheels", "have no usable wheels", "has no wheels", "have no wheels"];
-    let before = end.iter().filter_map(|end| Some(stderr.split_once(end)?.0)).next()?;
+    let before = end.iter().find_map(|end| Some(stderr.split_once(end)?.0))?;
     let word = before.split_whitespace().next_back()?;
     let name = word.split(['=', '<', '>', '!']).next().filter(|name| !name.is_empty())?;
     Some(name.to_owned())

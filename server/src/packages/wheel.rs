@@ -5,6 +5,7 @@ use super::Error;
 use super::lock::Locked;
 use exuvia_runtime::Tree;
 use std::io::{Cursor, Read};
+use std::path::Path;
 use zip::ZipArchive;
 
 /// Bytes of one wheel as it is fetched.
@@ -108,14 +109,17 @@ fn check(path: &str) -> Result<(), &'static str> {
 /// for a compiler, and compiled code is ours to make.
 fn place(path: &str) -> Option<&str> {
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-    let path = if first.ends_with(".data") {
+    let has = |path: &str, wanted: &str| {
+        Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+    };
+    let path = if has(first, "data") {
         let (kind, rest) = rest.split_once('/')?;
         matches!(kind, "purelib" | "platlib").then_some(rest)?
     } else {
         path
     };
-    let is_pth = !path.contains('/') && path.to_ascii_lowercase().ends_with(".pth");
-    (!is_pth && !path.to_ascii_lowercase().ends_with(".pyc")).then_some(path)
+    let is_pth = !path.contains('/') && has(path, "pth");
+    (!is_pth && !has(path, "pyc")).then_some(path)
 }
 
 #[cfg(test)]
