@@ -90,8 +90,9 @@ def _clean():
     atexit._clear()
     # The libraries' handlers that print nothing: with none left, the end of a run has none to flush.
     logging._handlerList.clear()
-    # Or it would believe that it is still registered.
+    # Or it would believe that it is still registered, and that the interpreter ends: the warm-up's programs have ended.
     weakref.finalize._registered_with_atexit = False
+    weakref.finalize._shutdown = False
     # A program's first thread is Thread-1.
     threading._counter = itertools.count(1).__next__
     pools.ThreadPoolExecutor._counter = itertools.count().__next__
