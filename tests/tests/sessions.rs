@@ -281,11 +281,11 @@ fn what_is_too_large_or_was_stopped_leaves_the_session_as_it_was() {
     let mut server = with_config(folder.path(), "");
     value(&server, "big", "x = bytearray(b'x' * 60_000_000)");
     server.stop();
-    let server = with_config(folder.path(), "[executions]\nmemory = '110MiB'\n");
+    let server = with_config(folder.path(), "[executions]\nmemory = '130MiB'\n");
     let given = call(&server, "big", "1");
     let message = given["error"]["message"].as_str().unwrap();
     assert!(
-        message.starts_with("the session `big` has grown to ") && message.contains("and this run may have 115343360"),
+        message.starts_with("the session `big` has grown to ") && message.contains("and this run may have 136314880"),
         "{message}"
     );
     assert_eq!(value(&server, "a", "x"), 1);
