@@ -77,7 +77,7 @@ fn a_package_is_imported_with_its_data_and_metadata() {
     assert_eq!(without.result, json!([false, false]));
 }
 
-/// Seen to fail with the layer at the beginning of `sys.path`: the program ends with `this json must not be imported`.
+/// The layer is at the end of `sys.path`: at its beginning, the program would end with `this json must not be imported`.
 #[test]
 fn no_package_takes_the_place_of_what_is_there() {
     let shop = Shop::new();
@@ -144,7 +144,7 @@ fn of_two_that_make_one_the_second_finds_it() {
         });
         begins.recv().unwrap();
         making.make(&shop.place.sandbox, tree()).unwrap();
-        // Seen to fail without the lock.
+        // The lock has it wait.
         assert!(second.join().unwrap());
     });
     // What was killed in the middle is made anew.
@@ -184,7 +184,7 @@ fn a_session_goes_on_only_with_the_packages_that_it_began_with() {
     let (outcome, _) =
         call("hello('again'), file.read(), sys.path.count('/packages')", Some(&one), Some(Arc::clone(&state))).unwrap();
     assert_eq!(Ran::from(outcome).result, json!(["hello again", "data", 1]));
-    // Seen to fail without the comparison: the call runs, and its file is another one.
+    // Without the comparison the call would run, and its file would be another one.
     for other in [Some(&two), None] {
         let error = call("1", other, Some(Arc::clone(&state))).unwrap_err();
         assert!(matches!(error, Error::OtherPackages), "{error}");

@@ -243,7 +243,7 @@ fn a_dependency_that_is_not_allowed_is_named() {
     let (failed, answer, text) = server.tool("executeCode", with(&["needs-more"], "1"));
     assert!(failed, "{text}");
     assert_eq!(answer["error"]["type"], "PolicyDenied");
-    // Seen to fail without the decision on each package of a lock: the script runs.
+    // Each package of a lock is decided.
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("[POLICY DENIED] The package `secret-extra==6.6` is not built in"), "{message}");
     assert!(place.layers().is_empty());
@@ -261,7 +261,7 @@ fn a_wheel_that_is_another_than_was_chosen_is_refused() {
     let place = Place::new();
     fs::write(place.path("wheels/wrong-1.0-py3-none-any.whl"), wheel(&[("wrong.py", "evil = 1")])).unwrap();
     let (_, answer, _) = place.serve().tool("executeCode", with(&["wrong"], "1"));
-    // Seen to fail without the comparison of hashes: the script runs with the other wheel.
+    // The hash is that of the resolution.
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(
         message.starts_with("could not fetch the wheel `wrong-1.0-py3-none-any.whl`: its SHA-256 is "),

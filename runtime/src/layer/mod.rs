@@ -248,7 +248,7 @@ mod tests {
         for (name, age) in [("a", 50), ("b", 40), ("c", 30), ("d", 20)] {
             place(&layers, name, 10_000, age);
         }
-        // Seen to fail without the lock on an open layer's file: `a` is removed.
+        // The lock on its file keeps it.
         let open = layers.open("a").unwrap().unwrap();
         // Opening made it the last used.
         File::options()
@@ -273,7 +273,7 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         bytes[50] ^= 1;
         fs::write(&path, bytes).unwrap();
-        // Seen to fail without the seal's check.
+        // The seal says so.
         assert!(layers.open("a").unwrap().is_none());
     }
 

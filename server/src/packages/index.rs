@@ -119,7 +119,7 @@ mod tests {
         let index = Index::parse("https://me:secret@index.example/simple").unwrap();
         let with = |file: &str| index.with_credentials(Url::parse(file).unwrap()).to_string();
         assert_eq!(with("https://index.example/a.whl"), "https://me:secret@index.example/a.whl");
-        // Seen to fail without the comparison of origins.
+        // Their origins differ.
         for elsewhere in
             ["https://files.example/a.whl", "http://index.example/a.whl", "https://index.example:8443/a.whl"]
         {

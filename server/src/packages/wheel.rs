@@ -167,13 +167,13 @@ mod tests {
             ("a/__pycache__/x.cpython-313.pyc", "code"),
             ("a-1.dist-info/METADATA", ""),
         ]);
-        // Seen to fail without `place`: all ten are there.
+        // `place` leaves them out.
         assert_eq!(unpack(&bytes).unwrap(), ["a-1.dist-info/METADATA", "a/__init__.py", "a/x.pth", "b.py"]);
     }
 
     #[test]
     fn a_path_that_leads_out_is_refused() {
-        // Seen to fail without `check`: each is unpacked.
+        // `check` refuses them.
         for (path, why) in [
             ("../evil.py", "is no plain path"),
             ("a/../../evil.py", "is no plain path"),
@@ -195,7 +195,7 @@ mod tests {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         writer.add_symlink("a/passwd", "/etc/passwd", SimpleFileOptions::default()).unwrap();
         let error = unpack(&writer.finish().unwrap().into_inner()).unwrap_err();
-        // Seen to fail without the look at the mode: it is unpacked as a file.
+        // By its mode: its contents would be a file with the link's target.
         assert_eq!(error, "the wheel `a-1-py3-none-any.whl` cannot be used: `a/passwd` is a link");
     }
 
@@ -210,7 +210,7 @@ mod tests {
         }
         let bytes = writer.finish().unwrap().into_inner();
         assert!(bytes.len() < 1 << 20);
-        // Seen to fail without `take` and the count behind it.
+        // `take` bounds each file, the count behind it all of them.
         let error = unpack(&bytes).unwrap_err();
         assert!(error.ends_with(&format!("the packages unpack to more than {MOST_BYTES} bytes")), "{error}");
     }
@@ -219,7 +219,7 @@ mod tests {
     fn a_million_files_are_counted_before_they_are_listed() {
         let mut bytes = ENTRY.repeat(1_000_000);
         bytes.extend_from_slice(&wheel(&[("a.py", "")]));
-        // Seen to fail without the count.
+        // The count comes before the archive is read.
         let error = unpack(&bytes).unwrap_err();
         assert!(error.ends_with(&format!("it has more than {MOST_FILES} files")), "{error}");
         assert!(unpack(b"no zip").unwrap_err().contains("it is no zip archive"));
