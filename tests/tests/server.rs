@@ -349,7 +349,8 @@ fn a_full_queue_says_so_and_when_to_come_again() {
     std::fs::write(folder.path().join("exuvia.toml"), "[executions]\nat_once = 1\nqueue = 1\n").unwrap();
     let config = folder.path().join("exuvia.toml");
     let server = Server::start_in(folder.path(), &["--config", config.to_str().unwrap()]);
-    let running = server.submit("print('begun')\nimport time\ntime.sleep(1000)");
+    // One that sleeps would leave its place.
+    let running = server.submit("print('begun')\nwhile True: pass");
     while server.tool("checkCodeExecStatus", json!({ "execution_uuid": running })).1["stdout"] != "begun\n" {}
     let waiting = server.submit("'waited'");
     let (failed, _, text) = server.tool("asyncExecuteCode", json!({ "script": "1" }));
@@ -412,6 +413,7 @@ fn the_tools_are_datagen_s_by_name_and_parameter() {
             "local",
             "mcp_server_names",
             "timeout",
+            "files",
             "required_secrets"
         ]
     );

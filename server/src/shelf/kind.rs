@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_name_makes_no_picture_and_hides_none() {
         assert_eq!(of("a.txt", PNG), "image/png");
-        assert_eq!(of("a.png", b"<script>alert(1)</script>"), "text/plain");
+        assert_eq!(of("a.png", b"<script>alert(1)</script>"), "text/html");
         assert_eq!(of("a.png", &[0, 1, 2, 3]), "application/octet-stream");
         assert_eq!(of("a.zip", &[0, 1, 2, 3]), "application/octet-stream");
         assert_eq!(of("a.jpg", b"<!DOCTYPE html><script>"), "text/html");
