@@ -384,6 +384,8 @@ fn there_are_no_sockets() {
     assert_eq!(found, ["builtins.OSError: [Errno 58] Not supported"]);
 }
 
+const NOBODY: &str = "this run was given no host functions";
+
 #[test]
 fn http_goes_nowhere_without_a_grant() {
     let found = attempts(
@@ -395,7 +397,6 @@ fn http_goes_nowhere_without_a_grant() {
         ],
     );
     assert_eq!(found.len(), 3);
-    const NOBODY: &str = "this run was given no host functions";
     assert_eq!(found[0], format!("builtins.OSError: [Errno 29] {NOBODY}"));
     assert_eq!(found[1], format!("httpx.ConnectError: {NOBODY}"));
     assert!(found[2].starts_with("requests.exceptions.ConnectionError: "), "{}", found[2]);

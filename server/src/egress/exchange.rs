@@ -117,7 +117,7 @@ impl Sending {
     pub(super) async fn send(&mut self, piece: Vec<u8>) -> Result<(), Failure> {
         let length = piece.len() as u64;
         if let Some(left) = &mut self.left {
-            *left = left.checked_sub(length).ok_or_else(|| too_long_or_short())?;
+            *left = left.checked_sub(length).ok_or_else(too_long_or_short)?;
         }
         let piece = self.way.passage.leaves(piece)?;
         if piece.is_empty() {
@@ -243,7 +243,7 @@ fn ended_early(error: &hyper::Error) -> Failure {
 }
 
 /// An answer of a response's head and the first piece of its body.
-pub(super) fn head<'a>((head, _, end): &'a Began) -> Head<'a> {
+pub(super) fn head((head, _, end): &Began) -> Head<'_> {
     let reason = head.extensions.get::<ReasonPhrase>();
     let reason = reason.map_or_else(
         || head.status.canonical_reason().unwrap_or_default().as_bytes(),

@@ -77,24 +77,24 @@ impl Exchanges {
                 self.lock().insert(id, Arc::new(Turn::new(stage)));
                 told(&Answered { ok: () }, &[])
             }
-            Ok((stage, Some(began))) => self.response(id, stage, &began),
+            Ok((stage, Some(answered))) => self.response(id, stage, &answered),
             Err(failure) => self.failed(failure),
         }
     }
 
     /// Takes one more piece of a request's body; after the last one, gives the response.
     pub(crate) async fn send(&self, piece: Piece, body: Option<Vec<u8>>) -> Vec<u8> {
-        let Some(stage) = self.find(piece.id) else { return Failure::InDoubt.to_answer().to_message() };
+        let Some(stage) = self.find(piece.id) else { return Failure::InDoubt.into_answer().to_message() };
         let mut stage = stage.lock().await;
         let Stage::Sending(sending) = &mut *stage else {
-            return Failure::Request("the body of this request has ended".into()).to_answer().to_message();
+            return Failure::Request("the body of this request has ended".into()).into_answer().to_message();
         };
         let sent = sending.send(body.unwrap_or_default()).await;
         if sent.is_ok() && !piece.end {
             return told(&Answered { ok: () }, &[]);
         }
         let Stage::Sending(sending) = std::mem::replace(&mut *stage, Stage::Over) else {
-            return Failure::Lost.to_answer().to_message();
+            return Failure::Lost.into_answer().to_message();
         };
         drop(stage);
         self.close(Number { id: piece.id });
@@ -110,10 +110,10 @@ impl Exchanges {
 
     /// Gives the next piece of a response's body.
     pub(crate) async fn read(&self, number: Number) -> Vec<u8> {
-        let Some(stage) = self.find(number.id) else { return Failure::Lost.to_answer().to_message() };
+        let Some(stage) = self.find(number.id) else { return Failure::Lost.into_answer().to_message() };
         let mut stage = stage.lock().await;
         let Stage::Receiving(receiving) = &mut *stage else {
-            return Failure::Request("there is no response to read from yet".into()).to_answer().to_message();
+            return Failure::Request("there is no response to read from yet".into()).into_answer().to_message();
         };
         let turn = self.at_once.acquire().await;
         let read = receiving.next().await;
@@ -148,12 +148,12 @@ impl Exchanges {
 
     /// What to tell the program of an exchange that must not be made twice.
     pub(crate) fn in_doubt() -> Vec<u8> {
-        Failure::InDoubt.to_answer().to_message()
+        Failure::InDoubt.into_answer().to_message()
     }
 
     /// What the program is told of a failure: it may have what the request had.
     fn failed(&self, failure: Failure) -> Vec<u8> {
-        let mut answer = failure.to_answer();
+        let mut answer = failure.into_answer();
         if let Some(scrubber) = self.traffic.bound.scrubber() {
             answer.scrub(scrubber);
         }
@@ -187,18 +187,18 @@ impl Exchanges {
         };
         way.passage.request(&mut asked, begin.stream)?;
         // What must not leave is refused before there is a connection.
-        let body = if body.is_empty() { None } else { Some(way.passage.whole(body, &mut asked)?) };
+        let body = if body.is_empty() { None } else { Some(way.passage.whole(&body, &mut asked)?) };
         let (connection, waited) = self.connected(&origin, &way).await?;
         if !asked.is_repeatable() {
             witness.leaves().await?;
         }
         if begin.stream {
-            return Ok((self.uploading(way, asked, connection), None));
+            return Ok((Self::uploading(way, asked, connection), None));
         }
         let body = body.map_or_else(|| Body::empty(asked.is_chunked), |body| Body::Whole(Some(body)));
         let answered = self.exchanged(&way, connection, waited, request(asked, body)).await?;
-        let (receiving, began) = Receiving::begin(way, answered).await?;
-        Ok((Stage::Receiving(Box::new(receiving)), Some(began)))
+        let (receiving, first) = Receiving::begin(way, answered).await?;
+        Ok((Stage::Receiving(Box::new(receiving)), Some(first)))
     }
 
     /// Sends a request whose body is whole. A connection that had waited may have been ended meanwhile: then nothing was
@@ -224,7 +224,7 @@ impl Exchanges {
     }
 
     /// Sends a request whose body follows.
-    fn uploading(&self, mut way: Way, asked: Asked, connection: Connection) -> Stage {
+    fn uploading(mut way: Way, asked: Asked, connection: Connection) -> Stage {
         let left = asked.length;
         let (pieces, body) = Body::pieces(left.filter(|_| !way.passage.changes_length()));
         // A server may answer before it has read all: then the connection is of no further use.

@@ -36,7 +36,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn to_answer(self) -> Answer {
+    pub(super) fn into_answer(self) -> Answer {
         let (kind, message) = match self {
             Self::Denied(denied) => return Answer::Denied(denied),
             Self::Request(why) => ("HttpRequest", why),

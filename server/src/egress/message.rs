@@ -58,7 +58,7 @@ pub(crate) struct Piece {
 }
 
 /// An exchange by its number.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Number {
     pub(super) id: u64,

@@ -74,7 +74,7 @@ impl Passage {
     }
 
     /// All of its body leaves.
-    pub(super) fn whole(&mut self, body: Vec<u8>, asked: &mut Asked) -> Result<Bytes, Failure> {
+    pub(super) fn whole(&mut self, body: &[u8], asked: &mut Asked) -> Result<Bytes, Failure> {
         let body = self.secrets.whole(&self.permit, body, asked)?;
         self.traffic.pass(body.len() as u64)?;
         Ok(body.into())

@@ -120,13 +120,13 @@ fn headers(begin: &Begin) -> Result<(HeaderMap, Given), Failure> {
                 )));
             }
             "content-length" => given.length = true,
-            // How the body is framed is the host's, and `length` looks at what the guest says of it.
-            "transfer-encoding" => {}
+            // How the body is framed is the host's, and `length` looks at what the guest says of it. So is how long a
+            // connection is kept.
+            "transfer-encoding" | "keep-alive" => {}
             "connection" => {
                 given.closes |= closes(text)?;
                 headers.insert(name, value);
             }
-            "keep-alive" => {}
             other if NOT_THE_GUESTS.contains(&other) => {
                 return Err(wrong(format!(
                     "the header `{other}` is about the connection, which is the host's: leave it out"

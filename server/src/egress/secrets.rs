@@ -79,14 +79,9 @@ impl Secrets {
     }
 
     /// A body that leaves whole.
-    pub(super) fn whole(
-        &mut self,
-        permit: &EgressPermit,
-        body: Vec<u8>,
-        asked: &mut Asked,
-    ) -> Result<Vec<u8>, Failure> {
+    pub(super) fn whole(&mut self, permit: &EgressPermit, body: &[u8], asked: &mut Asked) -> Result<Vec<u8>, Failure> {
         let bound = Arc::clone(&self.bound);
-        let put = bound.put(&body, form(asked), &mut |trace| self.may(permit, trace, SecretPlace::Body));
+        let put = bound.put(body, form(asked), &mut |trace| self.may(permit, trace, SecretPlace::Body));
         let put = put.map_err(Failure::Denied)?.into_owned();
         if put.len() != body.len() && asked.length.is_some() {
             asked.length = Some(put.len() as u64);

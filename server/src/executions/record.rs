@@ -237,7 +237,9 @@ impl Given {
     pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
         self.result.iter_mut().chain(self.outputs.values_mut()).for_each(|json| scrubber.json(json));
         if let Some(Failure { kind, message, traceback, .. }) = &mut self.error {
-            [kind, message, traceback].into_iter().for_each(|text| scrubber.text(text));
+            for text in [kind, message, traceback] {
+                scrubber.text(text);
+            }
         }
         self.warnings.iter_mut().chain(&mut self.reprs).for_each(|text| scrubber.text(text));
     }

@@ -43,7 +43,7 @@ impl Form {
         match self {
             Self::Plain => out.extend_from_slice(value.as_bytes()),
             Self::Percent => {
-                percent_encode(value.as_bytes(), STRICT).for_each(|part| out.extend_from_slice(part.as_bytes()))
+                percent_encode(value.as_bytes(), STRICT).for_each(|part| out.extend_from_slice(part.as_bytes()));
             }
             Self::Json => {
                 let quoted = serde_json::to_string(value).unwrap_or_default();
