@@ -178,7 +178,7 @@ fn deaths_of_the_server_between_which_a_job_gets_on_are_not_added_up() {
     let uuid = counts.server.submit(script);
     let mut printed = String::new();
     for n in 0..10 {
-        printed += &format!("{n}\n");
+        printed = format!("{printed}{n}\n");
         if n % 2 == 1 {
             self::printed(&counts, &uuid, &printed);
             std::thread::sleep(std::time::Duration::from_millis(100));

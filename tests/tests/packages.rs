@@ -1,5 +1,8 @@
 //! Packages beside those that are built in, as a client meets them: what each refusal says, that a second use asks nobody, and that
 //! what had begun goes on with the very same ones. `uv-for-tests` stands for `uv`; `tests/interop/packages.py` has the real one.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::format_collect, reason = "one short hash")]
+#![allow(dead_code, reason = "each test file uses its part of the support")]
 
 mod support;
 

@@ -1,4 +1,9 @@
 //! A server whose programs may reach a web server of the test's, by names that a name server of the test's knows.
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_debug_formatting,
+    reason = "values are written where they are passed, and TOML quotes as Rust does"
+)]
 
 use super::authority::Authority;
 use super::names::Names;

@@ -1,5 +1,6 @@
 //! A web server that does what servers do, and what they should not: on loopback, with or without TLS. One thread for each
 //! connection, and bytes written by hand, so that a response can be as wrong as a test wants it.
+#![allow(clippy::format_collect, reason = "some headers")]
 
 use super::authority::Authority;
 use rustls::{ServerConnection, StreamOwned};
