@@ -8,7 +8,7 @@ from outcome_check import differences
 from booted import GUEST, host, run_apart
 
 CASES = pathlib.Path(GUEST).parent.parent / "runtime" / "cases"
-PACKAGES = ("numpy", "pandas", "bs4", "anyio", "yaml")
+PACKAGES = ("numpy", "pandas", "matplotlib", "bs4", "anyio", "yaml")
 # What differs on a machine of 64 bits with a real file system.
 ONLY_IN_THE_SANDBOX = {"world_folders", "world_limits_of_ints", "files_outside", "error_memory", "error_recursion_in_c"}
 
