@@ -294,7 +294,6 @@ fn a_session_works_alike_where_instances_are_made_anew() {
     assert_eq!(calls.value("int(frame.a.sum())"), json!(3));
 }
 
-/// Seen to fail without `figures.close()` in `finish_call`: the second call draws on the first one's figure, which is its only one.
 #[test]
 fn figures_are_saved_and_closed_at_the_end_of_each_call() {
     let mut calls = Calls::new();
