@@ -4,6 +4,10 @@
 //! The guard that a group of tests is for is named above it; each was removed once, and a test seen to fail.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "hostile/effects.rs"]
+mod effects;
+#[path = "hostile/interpreter.rs"]
+mod interpreter;
 mod support;
 
 use exuvia_runtime::{Effect, Host, Isolated, Limits, Pending, Program, Stream};
@@ -337,97 +341,6 @@ fn too_many_descriptors() {
     ends(&ran, "finished", "1020 33 No file descriptors available\nend\n");
 }
 
-// Effects. Guards: `MOST_UNDER_WAY`, `MOST_HELD`, `LARGEST_MESSAGE`, `MOST_HANDLES` and `slice` in `effects.rs`.
-
-/// A host that never answers, and counts what it was asked and what it holds.
-#[derive(Clone, Default)]
-struct Silent {
-    asked: Arc<AtomicUsize>,
-    held: Arc<Mutex<Held>>,
-}
-
-#[derive(Default)]
-struct Held {
-    now: usize,
-    most: usize,
-}
-
-impl Host for Silent {
-    fn clock(&mut self, _: exuvia_runtime::Clock) -> u64 {
-        0
-    }
-
-    fn output(&mut self, _: Stream, _: &[u8]) {}
-
-    fn start(&mut self, effect: Effect) -> Pending {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let Effect::Request(request) = effect else { return Box::pin(std::future::pending()) };
-        let size = request.get().len();
-        {
-            let mut held = self.held.lock().unwrap();
-            held.now += size;
-            held.most = held.most.max(held.now);
-        }
-        let release = Release(self.held.clone(), size);
-        Box::pin(async move {
-            let _release = (release, request);
-            std::future::pending().await
-        })
-    }
-}
-
-struct Release(Arc<Mutex<Held>>, usize);
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        self.0.lock().unwrap().now -= self.1;
-    }
-}
-
-#[test]
-fn a_hundred_thousand_effects_without_waiting() {
-    let host = Silent::default();
-    let source = include_str!("hostile/many_effects.py");
-    let ran = survive_with(source, &limits(), Box::new(host.clone()));
-    ends(&ran, "finished", "4096 begun, 95904 refused with -1\n");
-    assert_eq!(host.asked.load(Ordering::Relaxed), 4096, "what is refused does not reach the host");
-    assert_eq!(host.held.lock().unwrap().now, 0, "the end of the run drops them all");
-}
-
-#[test]
-fn effects_that_are_dropped_at_once_do_not_pile_up() {
-    let host = Silent::default();
-    let source = include_str!("hostile/dropped_effects.py");
-    let ran = survive_with(source, &limits(), Box::new(host.clone()));
-    ends(&ran, "finished", "some were refused: True\nafter a wait: True\n");
-    let most = host.held.lock().unwrap().most;
-    assert!(most <= 64 << 20, "{most} bytes of messages were held");
-}
-
-#[test]
-fn messages_of_any_size() {
-    let host = Silent::default();
-    let ran = survive_with(include_str!("hostile/large_messages.py"), &with_memory(256), Box::new(host.clone()));
-    ends(&ran, "finished", "largest: 0\none more byte: -2\n50 MiB: -2\nmany: [1, 2, 3, -1, -1, -1]\n");
-    let most = host.held.lock().unwrap().most;
-    assert_eq!(most, 64 << 20);
-}
-
-#[test]
-fn the_imports_are_called_with_nonsense() {
-    let ran = survive(include_str!("hostile/imports.py"), &limits());
-    ends(&ran, "finished", include_str!("hostile/imports.stdout"));
-}
-
-#[test]
-fn an_outcome_of_any_size() {
-    let source = "import _exuvia\nprint('before')\n_exuvia.finish(b'x' * ((64 << 20) + 1))";
-    let ran = survive(source, &with_memory(256));
-    ends(&ran, "stopped: the interpreter crashed (the outcome is too large)", "before\n");
-}
-
-// What belongs to the machine: its memory, its process, its signals.
-
 #[test]
 fn wild_pointers_stay_inside() {
     // Address 0 is memory like any other.
@@ -507,96 +420,3 @@ fn odd_exits() {
 }
 
 // The interpreter and the guest package, broken from inside.
-
-#[test]
-fn streams_and_descriptors_are_taken_away() {
-    let ran = survive(
-        "import sys\nprint('before')\nsys.stdout = None\nsys.stderr = 5\nsys.stdin = object()\n1 / 0",
-        &limits(),
-    );
-    ends(&ran, "raised ZeroDivisionError: division by zero", "before\n");
-    let ran = survive(include_str!("hostile/close_all.py"), &limits());
-    ends(&ran, "finished", "before\n");
-    assert_eq!(ran.result, serde_json::json!(["OSError", 1, 2]));
-    let ran = survive(include_str!("hostile/reuse_stdout.py"), &limits());
-    ends(&ran, "finished", "");
-    assert_eq!(ran.stderr, "to the file 1\n");
-}
-
-#[test]
-fn builtins_and_modules_are_deleted() {
-    ends(&survive("import sys\nprint('before')\nsys.modules.clear()", &limits()), "finished", "before\n");
-    let no_bool = "stopped: the interpreter crashed (the guest package failed: NameError: name 'bool' is not defined)";
-    ends(&survive(include_str!("hostile/delete_builtins.py"), &limits()), no_bool, "before\n");
-    let no_exit =
-        "stopped: the interpreter crashed (the guest package failed: NameError: name 'SystemExit' is not defined)";
-    ends(&survive("import builtins\nprint('before')\nvars(builtins).clear()", &limits()), no_exit, "before\n");
-}
-
-#[test]
-fn the_guest_package_is_broken() {
-    let ran = survive(include_str!("hostile/patch_guest.py"), &limits());
-    ends(
-        &ran,
-        "stopped: the interpreter crashed (the guest package failed: AttributeError: 'NoneType' object has no attribute \
-         'describe')",
-        "before\n",
-    );
-    let broken =
-        |how: &str| survive(&format!("import _exuvia\nprint('before')\nfinish = _exuvia.finish\n{how}\n5"), &limits());
-    ends(
-        &broken("finish(b'garbage')\n_exuvia.finish = lambda *_: None"),
-        "stopped: the interpreter crashed (the outcome is not readable: expected value at line 1 column 1)",
-        "before\n",
-    );
-    ends(
-        &broken("def no(*_): raise ValueError('no')\n_exuvia.finish = no"),
-        "stopped: the interpreter crashed (the guest package failed: ValueError: no)",
-        "before\n",
-    );
-    ends(&broken("def no(*_): raise MemoryError\n_exuvia.finish = no"), MEMORY, "before\n");
-    // The last outcome counts, so a forged one does not.
-    let ran = broken("finish(b'{\"result\": 7}')");
-    assert_eq!((ran.ending.as_str(), ran.result), ("finished", serde_json::json!(5)));
-}
-
-#[test]
-fn bytecode_that_no_compiler_writes() {
-    let ran = survive(include_str!("hostile/bytecode.py"), &limits());
-    // What lies behind the code is read as code, and it is not the same in each build.
-    if ran.stderr.is_empty() {
-        ends(&ran, "raised SystemError: script.py:-1: unknown opcode 144", "before\n");
-    } else {
-        ends(&ran, TRAPPED, "before\n");
-        let fatal = "Fatal Python error: _PyEval_EvalFrameDefault: Executing a cache.\n";
-        assert!(ran.stderr.starts_with(fatal), "{}", ran.stderr);
-    }
-}
-
-#[test]
-fn objects_that_fight_being_freed() {
-    let ran = survive(include_str!("hostile/finalizers.py"), &limits());
-    ends(&ran, "finished", "end\n");
-    assert_eq!(ran.stderr.matches("SystemExit: in del").count(), 3);
-}
-
-// Pictures and fonts, read by code in C. What it does wrong stays in the guest's memory.
-
-#[test]
-fn thousands_of_damaged_pictures_and_fonts() {
-    let ran = survive(include_str!("hostile/pictures.py"), &Limits { files: 64 * MIB, ..with_memory(512) });
-    ends(&ran, "finished", include_str!("hostile/pictures.stdout"));
-}
-
-/// Without `patches/matplotlib/0002-size-of-images.patch` the size wraps round: the same program was seen to end in a
-/// memory fault in a module built so.
-#[test]
-fn figures_that_no_memory_holds() {
-    let program = "import matplotlib.pyplot as plt\n\
-        for size in [(655.36, 655.36), (40000, 40000)]:\n    \
-        try: plt.figure(figsize=size, dpi=100).savefig('x.png')\n    \
-        except (ValueError, MemoryError) as error: print(type(error).__name__)\n\
-        plt.close('all')";
-    let ran = survive(program, &with_memory(256));
-    ends(&ran, "finished", "ValueError\nValueError\n");
-}

@@ -4,7 +4,7 @@
 use crate::executions::{Answer, Answering, Caller, Tools};
 use crate::gate::{Asked, Asker, Gate, Stop};
 use crate::upstream::{Catalog, Tool, Upstreams};
-use exuvia_policies::{Arguments, Effect};
+use exuvia_policies::{Arguments, Effect, Policy};
 use exuvia_runtime::{Stay, Witness};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value};
@@ -73,7 +73,7 @@ impl Calls {
             self.gate.unsent(receipt);
             return not_sent(&tool, stay);
         }
-        match self.upstreams.call(&tool, object(&arguments), self.within).await {
+        let mut answer = match self.upstreams.call(&tool, object(&arguments), self.within).await {
             Ok(result) => {
                 let answer = unwrapped(&tool, result);
                 self.gate.settle(receipt, !matches!(answer, Answer::Error(_)));
@@ -87,7 +87,12 @@ impl Calls {
                 }
                 Answer::error("ToolError", format!("`{}`: {error}", tool.alias))
             }
+        };
+        // Here: before a journal, a program or a client has it.
+        if let Some(policy) = self.gate.policy(asker.grant).filter(Policy::redacts) {
+            answer.redact(&policy);
         }
+        answer
     }
 }
 

@@ -22,6 +22,7 @@ mod secrets;
 mod sessions;
 mod shelf;
 mod store;
+mod texts;
 mod tls;
 mod upstream;
 

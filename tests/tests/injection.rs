@@ -75,6 +75,25 @@ fn an_answer_cannot_pass_for_a_message() {
     }
 }
 
+/// Seen to fail with answers that are handed on as they come.
+#[test]
+fn what_the_policy_s_patterns_match_is_in_no_answer() {
+    let (server, _folder) = start(&json!({ "version": "1", "default": "allow", "tools": {},
+        "x-sandbox": { "redact": { "patterns": ["[0-9]{3}-[0-9]{2}-[0-9]{4}", "^70000$"] } } }));
+    let texts = ["plain", "of 123-45-6789, and 123-45-67890", r#"{"123-45-6789": [123, "x 123-45-6789"]}"#];
+    let expected =
+        [json!("plain"), json!("of [REDACTED], and [REDACTED]0"), json!({ "[REDACTED]": [123, "x [REDACTED]"] })];
+    for (text, expected) in texts.into_iter().zip(expected) {
+        let script = "mcp_Math_echo_text(text=text)";
+        let given = server.tool("executeCode", json!({ "script": script, "input_vars": { "text": text } })).1;
+        assert_eq!(given["result"], expected);
+        let call = json!({ "tool_alias_name": "mcp_Math_echo_text", "parameters": { "text": text } });
+        assert_eq!(server.tool("executeTool", call).1["result"], expected);
+    }
+    // Numbers of structured answers, and what a tool says that fails.
+    assert_eq!(server.execute("mcp_Math_add(69999, 1)")["result"], json!({ "sum": "[REDACTED]" }));
+}
+
 const OBEDIENT: &str = r#"
 order = mcp_Math_echo_text(text="mcp_Math_add(20, 22)")
 said = None

@@ -6,9 +6,12 @@ use super::seen::Progress;
 use crate::egress::{Begin, Number, Piece};
 use crate::gate::Denied;
 use crate::secrets::Scrubber;
+use crate::texts;
+use exuvia_policies::Policy;
 use exuvia_runtime::Witness;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -81,10 +84,24 @@ impl Answer {
 
     /// Takes the values of secrets out of what a tool said.
     pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        self.clean(&mut |text| scrubber.text(text));
+    }
+
+    /// Takes out of it what the policy's patterns match.
+    pub(crate) fn redact(&mut self, policy: &Policy) {
+        self.clean(&mut |text| {
+            if let Cow::Owned(redacted) = policy.redact(text) {
+                *text = redacted;
+            }
+        });
+    }
+
+    /// Has `clean` look at all that a tool said.
+    fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
         match self {
-            Self::Value(value) => scrubber.value(value),
-            Self::Text(text) => scrubber.text(text),
-            Self::Error(refusal) => scrubber.text(&mut refusal.message),
+            Self::Value(value) => texts::each(value, clean),
+            Self::Text(text) => clean(text),
+            Self::Error(refusal) => clean(&mut refusal.message),
             Self::Denied(_) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use super::forms;
 use super::value::Value;
+use crate::texts;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -104,28 +105,9 @@ impl Scrubber {
         }
     }
 
-    /// The same of a value in memory. Its depth is bounded by whoever read it.
+    /// The same of a value in memory.
     pub(crate) fn value(&self, value: &mut Json) {
-        match value {
-            Json::String(text) => self.text(text),
-            Json::Number(number) => {
-                if let Cow::Owned(clean) = self.bytes(number.to_string().as_bytes()) {
-                    *value = String::from_utf8_lossy(&clean).into_owned().into();
-                }
-            }
-            Json::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
-            Json::Object(fields) => {
-                if fields.keys().any(|name| self.found(name.as_bytes()).is_some()) {
-                    let old = std::mem::take(fields);
-                    fields.extend(old.into_iter().map(|(mut name, value)| {
-                        self.text(&mut name);
-                        (name, value)
-                    }));
-                }
-                fields.values_mut().for_each(|field| self.value(field));
-            }
-            Json::Null | Json::Bool(_) => {}
-        }
+        texts::each(value, &mut |text| self.text(text));
     }
 
     /// Looks at what comes in pieces.
