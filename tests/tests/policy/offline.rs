@@ -32,7 +32,7 @@ fn a_policy_is_imported_and_nothing_is_lost_without_a_word() {
     let again = run(&["policy.json", "--output", "again.json"]);
     assert_eq!((again.stderr.as_str(), read("again.json")), ("", ours));
     // Not over what is there, unless that is asked for.
-    let datagen = include_str!("../../policies/documents/executeCode.json");
+    let datagen = include_str!("../../../policies/documents/executeCode.json");
     fs::write(folder.path().join("datagen.json"), datagen).unwrap();
     let refused = run(&["datagen.json"]);
     assert_eq!(
@@ -52,7 +52,7 @@ fn a_policy_is_imported_and_nothing_is_lost_without_a_word() {
 /// The walk of docs/policy.md: from no policy to one that allows reading, bounds writing, and has a person approve refunds.
 #[test]
 fn a_new_user_has_a_policy_in_three_commands() {
-    const MANUAL: &str = include_str!("../../docs/policy.md");
+    const MANUAL: &str = include_str!("../../../docs/policy.md");
     let commands = [
         "exuvia policy scaffold --writes 30/min --approve 'mcp_Shop_refund*' > policy.json",
         "exuvia policy check policy.json",
