@@ -56,6 +56,12 @@ pub(crate) struct Submit {
     /// Give it a file, in /mnt/data under its own name or another; may be given several times
     #[arg(long = "file", value_name = "PATH[=NAME]")]
     files: Vec<String>,
+    /// Have this package beside those that are built in; may be given several times
+    #[arg(long = "with", value_name = "PACKAGE")]
+    packages: Vec<String>,
+    /// Give it this secret, as a variable of that name; may be given several times
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<String>,
     /// Go on where the last call with this name ended
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
@@ -105,6 +111,8 @@ pub(crate) fn submit(arguments: &Submit) -> Result<Status, Failure> {
     if let Some(fields) = body.as_object_mut() {
         add(fields, "output_vars", &arguments.output);
         add(fields, "mcp_server_names", &arguments.servers);
+        add(fields, "additional_imports", &arguments.packages);
+        add(fields, "required_secrets", &arguments.secrets);
         let words =
             [("idempotency_key", &arguments.once), ("priority", &arguments.priority), ("run_at", &arguments.run_at)];
         for (name, word) in words {
