@@ -37,7 +37,7 @@ enum What {
     Diff { old: PathBuf, new: PathBuf },
     /// Print a first policy, made from the tools of the servers in mcp.json
     Scaffold(scaffold::Arguments),
-    /// Write a policy in this form from one of `PolicyLayer`'s or an older one; what is not kept is said
+    /// Write a policy in this form from one of `PolicyLayer`'s, Intercept's or an older one; what is not kept is said
     Import(import::Arguments),
     /// Print a policy with all that was left out filled in
     Export {
