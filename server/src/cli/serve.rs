@@ -111,6 +111,7 @@ async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failu
     let _ = operator_s.await;
     app.executor.stop(GRACE).await;
     app.upstreams.stop().await;
+    app.gate.close().await;
     served.map(|()| Status::Finished)
 }
 
