@@ -43,6 +43,7 @@ fn a_counter_is_one_window_of_one_tool_of_one_grant() {
     assert!(counters.reserve(&claim(&bob, vec![minute], at(59))).is_ok());
 }
 
+/// Seen to fail with counters that are one for all windows.
 #[test]
 fn a_refund_after_midnight_leaves_the_new_window_alone() {
     let (grant, counters) = (Grant::new("a"), MemoryCounters::new());
@@ -56,6 +57,7 @@ fn a_refund_after_midnight_leaves_the_new_window_alone() {
     assert!(counters.reserve(&claim(&grant, vec![new], at(86_401))).is_err());
 }
 
+/// Seen to fail with a count that goes below nothing.
 #[test]
 fn a_refund_of_nothing_makes_no_budget() {
     let (grant, counters) = (Grant::new("a"), MemoryCounters::new());
@@ -124,8 +126,6 @@ fn what_could_not_be_recorded_is_not_taken() {
     assert_eq!(*kept, [quota.count(&grant, 1)]);
 }
 
-#[test]
-fn a_lock_that_a_panic_poisoned_denies() {
 /// Whoever goes on from what was recorded, whenever that is, has counted no call less than was let through, and at most a
 /// sixteenth more. Seen to fail with `used` recorded as it is, but for every sixteenth call alone.
 #[test]
@@ -147,6 +147,8 @@ fn what_is_recorded_is_never_less_than_what_was_counted() {
     assert_eq!(saved.used(&grant, &quota), Ok(999));
 }
 
+#[test]
+fn a_lock_that_a_panic_poisoned_denies() {
     struct Panics;
     impl Record for Panics {
         fn record(&self, _: &[Count]) -> Result<(), Unavailable> {
