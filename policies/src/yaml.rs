@@ -43,7 +43,8 @@ fn limits() -> Options {
             max_recorded_anchor_bytes: MAX_ANCHORED,
             // What is taken of it is bounded where it is kept.
             max_total_scalar_bytes: 2 * MAX_BYTES,
-            max_documents: 1,
+            // One more than is taken, too.
+            max_documents: 2,
         },
         alias_limits: alias_limits! { max_total_replayed_events: MAX_NODES, max_replay_stack_depth: MAX_DEPTH },
         // Refused where all keys are, with their place.
@@ -60,7 +61,10 @@ fn limits() -> Options {
 
 fn problem(error: &serde_saphyr::Error) -> Problem {
     let (line, column) = error.location().map_or((0, 0), |location| (location.line(), location.column()));
-    let text = error.without_snippet().to_string();
+    let text = match error.without_snippet() {
+        serde_saphyr::Error::MultipleDocuments { .. } => "there is more than one document".to_owned(),
+        other => other.to_string(),
+    };
     let message = text.split(" at line ").next().unwrap_or_default();
     Problem::Yaml { message: echo(message), line, column }
 }

@@ -68,7 +68,7 @@ fn what_is_no_plain_document_is_refused_with_its_place() {
         ("a: 18446744073709551616", "/a: the number is too large to be compared exactly"),
         ("a: 9007199254740993.0", "/a: the number is too large to be compared exactly"),
         ("a: *b", "/a: not YAML that is taken: "),
-        ("a: 1\n---\nb: 2", "(document): not YAML that is taken: "),
+        ("a: 1\n---\nb: 2", "(document): not YAML that is taken: there is more than one document at line "),
         ("a: 1\n...\nb", "(document): not YAML that is taken: "),
         ("b: &b {c: 1}\na:\n  <<: *b\n  d: 1", "/a: not YAML that is taken: "),
         ("1: a", "(document): not YAML that is taken: "),
