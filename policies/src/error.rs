@@ -64,6 +64,10 @@ pub enum Problem {
     NotUtf8,
     #[error("not JSON: {message} at line {line}, column {column}")]
     Syntax { message: String, line: usize, column: usize },
+    #[error("not YAML that is taken: {message} at line {line}, column {column}")]
+    Yaml { message: String, line: u64, column: u64 },
+    #[error("with its aliases written out the document has more than {max} bytes", max = json::MAX_BYTES)]
+    TooLargeWrittenOut,
     #[error("nested deeper than {max} levels", max = json::MAX_DEPTH)]
     TooDeep,
     #[error("the key `{0}` is there twice")]

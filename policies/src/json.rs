@@ -1,5 +1,6 @@
 //! Reads JSON strictly: a key that is there twice, a value nested too deep and a number that cannot be held exactly are
-//! errors, each with its place. Readers that differ in such things are how one document comes to mean two.
+//! errors, each with its place. Readers that differ in such things are how one document comes to mean two. `yaml` builds
+//! its values here, too.
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -39,38 +40,47 @@ pub(crate) enum Numbers {
 /// Reads a value whose size the caller has checked.
 pub(crate) fn read_as(bytes: &[u8], max_depth: usize, numbers: Numbers) -> Result<Value, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|_| at_root(Problem::NotUtf8))?;
-    let mut state = State { path: Vec::new(), problem: None, max_depth, numbers };
+    // Nothing in JSON is larger than its text.
+    let mut state = State::new(max_depth, numbers, text.len());
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = Node(&mut state).deserialize(&mut reader);
     let read = read.and_then(|value| {
         reader.end()?;
         Ok(value)
     });
-    read.map_err(|error| state.fault(&error))
+    read.map_err(|error| state.fault(|| syntax(&error)))
 }
 
-fn at_root(problem: Problem) -> Fault {
+fn syntax(error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let message = text.split(" at line ").next().unwrap_or_default().to_owned();
+    Problem::Syntax { message, line: error.line(), column: error.column() }
+}
+
+pub(crate) fn at_root(problem: Problem) -> Fault {
     Fault { pointer: String::new(), problem }
 }
 
 /// How far the reading came. A step is taken off the path only once it has been read, so that after an error the path
 /// is the error's place.
-struct State {
+pub(crate) struct State {
     path: Vec<String>,
     problem: Option<Problem>,
     max_depth: usize,
     numbers: Numbers,
+    /// Bytes that may still be held: a few of YAML can stand for many.
+    room: usize,
 }
 
 impl State {
-    fn fault(self, error: &serde_json::Error) -> Fault {
+    pub(crate) fn new(max_depth: usize, numbers: Numbers, room: usize) -> Self {
+        Self { path: Vec::new(), problem: None, max_depth, numbers, room }
+    }
+
+    /// What was found wrong here, or else what the reader of the text says, and where.
+    pub(crate) fn fault(self, of_reader: impl FnOnce() -> Problem) -> Fault {
         let pointer = self.path.iter().fold(String::new(), |pointer, step| pointer + "/" + step);
-        let problem = self.problem.unwrap_or_else(|| {
-            let text = error.to_string();
-            let message = text.split(" at line ").next().unwrap_or_default().to_owned();
-            Problem::Syntax { message, line: error.line(), column: error.column() }
-        });
-        Fault { pointer, problem }
+        Fault { pointer, problem: self.problem.unwrap_or_else(of_reader) }
     }
 
     fn fail<E: serde::de::Error>(&mut self, problem: Problem) -> E {
@@ -79,11 +89,22 @@ impl State {
     }
 
     fn enter<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.hold("")?;
         if self.path.len() >= self.max_depth { Err(self.fail(Problem::TooDeep)) } else { Ok(()) }
+    }
+
+    /// Makes room for a text, or for a value without one, before it is kept.
+    fn hold<E: serde::de::Error>(&mut self, text: &str) -> Result<(), E> {
+        let Some(room) = self.room.checked_sub(text.len().saturating_add(1)) else {
+            return Err(self.fail(Problem::TooLargeWrittenOut));
+        };
+        self.room = room;
+        Ok(())
     }
 }
 
-struct Node<'s>(&'s mut State);
+/// Reads one value, with all that is in it.
+pub(crate) struct Node<'s>(pub(crate) &'s mut State);
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
@@ -97,38 +118,39 @@ impl<'de> Visitor<'de> for Node<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
+        self.0.hold("").map(|()| Value::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Value, E> {
+        self.0.hold("").map(|()| value.into())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
+        self.0.hold("").map(|()| value.into())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
+        self.0.hold("").map(|()| value.into())
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        self.0.hold("")?;
         // The reader turns an integer that fits no integer type into the nearest float, silently.
         let held = self.0.numbers == Numbers::Any || value.abs() < EXACT_FLOAT;
         let number = Number::from_f64(value).filter(|_| held);
         number.map(Value::Number).ok_or_else(|| self.0.fail(Problem::InexactNumber))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        self.0.hold(value).map(|()| value.into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
+        self.0.hold(&value).map(|()| value.into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
@@ -148,7 +170,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         self.0.enter()?;
         let mut fields = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(name) = map.next_key_seed(Key(self.0))? {
             self.0.path.push(escape(&name));
             if fields.contains_key(&name) {
                 return Err(self.0.fail(Problem::DuplicateKey(echo(&name))));
@@ -158,6 +180,29 @@ impl<'de> Visitor<'de> for Node<'_> {
             fields.insert(name, value);
         }
         Ok(Value::Object(fields))
+    }
+}
+
+/// Reads a key. One that is no text has no place in a JSON pointer, and readers differ in what they make of it.
+struct Key<'s>(&'s mut State);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key that is a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<String, E> {
+        self.0.hold(value).map(|()| value.to_owned())
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! From outside in:
 //!
-//! - `reading`, `json`, `error`: a document, strictly, with all that is wrong with it; `import`: those of others;
+//! - `reading`, `json`, `error`: a document, strictly, with all that is wrong with it; `import`, `yaml`: those of others;
 //! - `document`, `extensions`, `condition`: what was read;
 //! - `decide`, `permit`, `denial`, `approval`: one call of a tool;
 //! - `counters`, `memory`, `breaker`, `window`: what calls are counted in;
@@ -49,6 +49,7 @@ mod redact;
 mod secrets;
 mod versions;
 mod window;
+mod yaml;
 
 pub use approval::{Approval, ApprovalError, ApprovalKey, ApprovalState, Approved, Demand};
 pub use arguments::{Arguments, ArgumentsError};

@@ -1,4 +1,4 @@
-//! Counters in memory, for one process. They can be saved and restored, and every change can be recorded before it
+//! Counters in memory, for one process. They can be saved and restored, and what is counted can be recorded before it
 //! counts, so that a restart does not begin a window anew.
 
 use std::collections::HashMap;
@@ -17,8 +17,13 @@ const SHARDS: usize = 16;
 /// Most tools of one grant whose breakers are kept. Under `default: allow`, names of tools are the callers' to choose.
 const MAX_BREAKERS: usize = 1024;
 
+/// Of what was counted, a part more is recorded: a recording serves the calls of that part, and a process that goes on from
+/// it has counted too many rather than too few. Below 16, every call is recorded as it is.
+const AHEAD: u64 = 16;
+
 /// Stores counts before they take effect. It is called while the grant's counters are locked, so in the order in which
-/// calls were let through; when it fails, the call is denied.
+/// calls were let through; when it fails, the call is denied. What it is given is never less than what was counted, and at
+/// most a sixteenth more.
 pub trait Record: Send + Sync {
     fn record(&self, counts: &[Count]) -> Result<(), Unavailable>;
 }
@@ -45,6 +50,8 @@ struct Cell {
     window: Window,
     start: Timestamp,
     used: u64,
+    /// What the record has, if there is one: at least `used`.
+    recorded: u64,
 }
 
 impl MemoryCounters {
@@ -62,12 +69,12 @@ impl MemoryCounters {
             let Count { counter, window, start, used, .. } = count;
             let counter = counter.into_boxed_str();
             cells.retain(|cell| (&cell.counter, cell.window, cell.start) != (&counter, window, start));
-            cells.push(Cell { counter, window, start, used });
+            cells.push(Cell { counter, window, start, used, recorded: used });
         }
         counters
     }
 
-    /// Has every change recorded before it counts.
+    /// Has what is counted recorded before it counts. What is given back is not: [`Self::save`] has the exact counts.
     #[must_use]
     pub fn recorded_by(self, record: Box<dyn Record>) -> Self {
         Self { record: Some(record), ..self }
@@ -106,10 +113,13 @@ impl MemoryCounters {
         Ok(act(shard.entry(grant.clone()).or_default()))
     }
 
-    fn record(&self, changes: impl Iterator<Item = Count>) -> Result<(), Unavailable> {
+    /// Records what the next call of the claim will have taken, where less is recorded so far.
+    fn record(&self, book: &Book, claim: &Claim<'_>) -> Result<(), Unavailable> {
         let Some(record) = &self.record else { return Ok(()) };
-        let changes: Vec<_> = changes.collect();
-        if changes.is_empty() { Ok(()) } else { record.record(&changes) }
+        let is_new = |quota: &&Quota<'_>| book.used(quota) >= book.recorded(quota);
+        let ahead = |quota: &Quota<'_>| quota.count(claim.grant, ahead_of(book.used(quota).saturating_add(1)));
+        let counts: Vec<_> = claim.quotas.iter().filter(is_new).map(ahead).collect();
+        if counts.is_empty() { Ok(()) } else { record.record(&counts) }
     }
 
     fn hash(&self, claim: &Claim<'_>) -> u64 {
@@ -133,8 +143,7 @@ impl Counters for MemoryCounters {
     fn reserve(&self, claim: &Claim<'_>) -> Result<(), Refused> {
         self.with_book(claim.grant, |book| {
             self.refusal(book, claim)?;
-            let taken = claim.quotas.iter().map(|quota| quota.count(claim.grant, book.used(quota).saturating_add(1)));
-            self.record(taken)?;
+            self.record(book, claim)?;
             for quota in &claim.quotas {
                 book.take(quota, claim.now);
             }
@@ -155,8 +164,6 @@ impl Counters for MemoryCounters {
 
     fn refund(&self, claim: &Claim<'_>) -> Result<(), Unavailable> {
         self.with_book(claim.grant, |book| {
-            let kept = claim.quotas.iter().filter(|quota| book.used(quota) > 0);
-            self.record(kept.map(|quota| quota.count(claim.grant, book.used(quota).saturating_sub(1))))?;
             for quota in &claim.quotas {
                 // Only a window that was counted in: a refund must not make budget in a new one.
                 if let Some(cell) = book.find(quota) {
@@ -166,8 +173,7 @@ impl Counters for MemoryCounters {
             if let Some(breaker) = book.breakers.get_mut(claim.tool) {
                 breaker.undo(self.hash(claim));
             }
-            Ok(())
-        })?
+        })
     }
 
     fn settle(&self, claim: &Claim<'_>, outcome: Outcome, now: Timestamp) -> Result<(), Unavailable> {
@@ -188,6 +194,11 @@ impl Book {
         cells.iter().find(|cell| cell.is_of(quota)).map_or(0, |cell| cell.used)
     }
 
+    fn recorded(&self, quota: &Quota<'_>) -> u64 {
+        let cells = self.cells.get(quota.tool).map(Vec::as_slice).unwrap_or_default();
+        cells.iter().find(|cell| cell.is_of(quota)).map_or(0, |cell| cell.recorded)
+    }
+
     fn find(&mut self, quota: &Quota<'_>) -> Option<&mut Cell> {
         self.cells.get_mut(quota.tool)?.iter_mut().find(|cell| cell.is_of(quota))
     }
@@ -195,11 +206,15 @@ impl Book {
     fn take(&mut self, quota: &Quota<'_>, now: Timestamp) {
         if let Some(cell) = self.find(quota) {
             cell.used = cell.used.saturating_add(1);
+            if cell.used > cell.recorded {
+                cell.recorded = ahead_of(cell.used);
+            }
             return;
         }
         let cells = self.cells.entry(quota.tool.into()).or_default();
         forget(cells, now);
-        cells.push(Cell { counter: quota.counter.into(), window: quota.window, start: quota.start, used: 1 });
+        let (counter, recorded) = (quota.counter.into(), ahead_of(1));
+        cells.push(Cell { counter, window: quota.window, start: quota.start, used: 1, recorded });
     }
 
     fn breaker(&mut self, tool: &str, now: Timestamp) -> &mut Breaker {
@@ -210,6 +225,11 @@ impl Book {
         }
         self.breakers.entry(tool.into()).or_insert_with(|| Breaker::new(now))
     }
+}
+
+/// What is recorded so that `used` may be counted.
+fn ahead_of(used: u64) -> u64 {
+    used.saturating_add(used / AHEAD)
 }
 
 impl Cell {

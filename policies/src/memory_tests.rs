@@ -43,6 +43,7 @@ fn a_counter_is_one_window_of_one_tool_of_one_grant() {
     assert!(counters.reserve(&claim(&bob, vec![minute], at(59))).is_ok());
 }
 
+/// Seen to fail with counters that are one for all windows.
 #[test]
 fn a_refund_after_midnight_leaves_the_new_window_alone() {
     let (grant, counters) = (Grant::new("a"), MemoryCounters::new());
@@ -56,6 +57,7 @@ fn a_refund_after_midnight_leaves_the_new_window_alone() {
     assert!(counters.reserve(&claim(&grant, vec![new], at(86_401))).is_err());
 }
 
+/// Seen to fail with a count that goes below nothing.
 #[test]
 fn a_refund_of_nothing_makes_no_budget() {
     let (grant, counters) = (Grant::new("a"), MemoryCounters::new());
@@ -122,6 +124,27 @@ fn what_could_not_be_recorded_is_not_taken() {
     assert_eq!(counters.used(&grant, &quota), Ok(1));
     let kept = store.kept.lock().unwrap();
     assert_eq!(*kept, [quota.count(&grant, 1)]);
+}
+
+/// Whoever goes on from what was recorded, whenever that is, has counted no call less than was let through, and at most a
+/// sixteenth more. Seen to fail with `used` recorded as it is, but for every sixteenth call alone.
+#[test]
+fn what_is_recorded_is_never_less_than_what_was_counted() {
+    let store = Arc::new(Store { works: AtomicBool::new(true), kept: Mutex::default() });
+    let counters = MemoryCounters::new().recorded_by(Box::new(Recorder(store.clone())));
+    let grant = Grant::new("a");
+    let quota = quota("t", Window::Minute, at(0), 1000);
+    let went_on = || MemoryCounters::restore(store.kept.lock().unwrap().clone()).used(&grant, &quota).unwrap();
+    for used in 1..=1000 {
+        counters.reserve(&claim(&grant, vec![quota], at(0))).unwrap();
+        assert!((used..=used + used / 16).contains(&went_on()), "{used}: {}", went_on());
+    }
+    assert!(store.kept.lock().unwrap().len() < 100, "one recording serves many calls");
+    // What is given back is counted after a crash, and not after a stop.
+    counters.refund(&claim(&grant, vec![quota], at(0))).unwrap();
+    assert!(went_on() >= 1000);
+    let saved = MemoryCounters::restore(counters.save(at(0)).unwrap());
+    assert_eq!(saved.used(&grant, &quota), Ok(999));
 }
 
 #[test]

@@ -76,6 +76,11 @@ impl Permit {
         &self.rule
     }
 
+    /// Whether limits were taken from: what was taken is to be durable before the call is made.
+    pub fn is_counted(&self) -> bool {
+        self.reserved && self.policy.limits(&self.tool).next().is_some()
+    }
+
     /// What would have refused the call, had the policy been enforced. To be marked in the audit.
     pub fn shadowed(&self) -> Option<&Refusal> {
         self.shadowed.as_ref()

@@ -1,4 +1,5 @@
-//! The attacks of the reference's section 4, as far as a decision can stop them. Each asserts the refusal, and that the same passes when it is granted.
+//! The attacks of the reference's section 4, as far as a decision can stop them. Each asserts the refusal, and that the same
+//! passes when it is granted. Every guard was removed once, alone, and the test that names it seen to fail.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -239,6 +240,13 @@ fn an_error_text_tells_neither_values_nor_bounds() {
         let told = format!("{} {}", denial.text(), denial.data().unwrap());
         assert!(!told.contains("31337") && !told.contains("99999"), "{told}");
     }
+    // Nor how many calls there were.
+    let policy = tool_policy(r#"{"limits":[{"counter":"c","window":"hour","max":137,"scope":"grant"}]}"#, "{}");
+    let counters = MemoryCounters::new();
+    let calls = || call(&policy, "a", "t", json!({}), NOW, &counters);
+    let denial = std::iter::repeat_with(calls).find_map(|decided| decided.is_err().then(|| denial(decided))).unwrap();
+    let told = format!("{} {}", denial.text(), denial.data().unwrap());
+    assert!(told.contains("The limit `c` is reached") && !told.contains("137"), "{told}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn run(policy: &Policy, arguments: serde_json::Value) -> Result<String, (DenialK
     }
 }
 
+/// Seen to fail with limits that are not looked at, and with a denial that names no rule.
 #[test]
 fn the_eleventh_call_in_a_minute_is_denied() {
     let (policy, counters) = (policy(DATAGEN), MemoryCounters::new());
@@ -64,6 +65,7 @@ fn a_grant_without_a_policy_may_do_nothing() {
     assert!(!is_visible(None, "t"));
 }
 
+/// Seen to fail with a list that shows all, and with hidden tools that may be called.
 #[test]
 fn hidden_comes_before_all_and_looks_like_an_unknown_tool() {
     let text = r#"{"version":"1","default":"allow","hide":["t"],"tools":{"t":{}}}"#;
@@ -97,6 +99,7 @@ fn a_missing_path_fails_require_and_does_not_match_deny_if() {
     assert_eq!(run(&deny_if, json!({"amount": 1})).unwrap_err().0, DenialKind::DenyIf);
 }
 
+/// Seen to fail with a mismatch taken for a condition that does not hold.
 #[test]
 fn a_type_mismatch_denies_in_both_wherever_it_stands() {
     let (small, big) = (r#"{"path":"args.kind","op":"eq","value":"x"}"#, r#"{"path":"args.n","op":"gt","value":100}"#);

@@ -5,6 +5,8 @@
 
 #[path = "approvals/operator.rs"]
 mod operator;
+#[path = "approvals/stdio.rs"]
+mod stdio;
 mod support;
 #[path = "approvals/waiting.rs"]
 mod waiting;

@@ -5,6 +5,8 @@
 
 #[path = "policy/files.rs"]
 mod files;
+#[path = "policy/limits.rs"]
+mod limits;
 #[path = "policy/offline.rs"]
 mod offline;
 mod support;
@@ -13,7 +15,6 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{SystemTime, UNIX_EPOCH};
 use support::binary;
 use support::server::{self, Server};
 use tempfile::TempDir;
@@ -84,100 +85,6 @@ fn limited(tool: &str, window: &str, max: u32) -> Value {
     let limit =
         json!({ "counter": format!("{}_rate", tool.to_lowercase()), "window": window, "max": max, "scope": "grant" });
     json!({ "version": "1", "default": "allow", "tools": { tool: { "limits": [limit] } } })
-}
-
-fn minute() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60
-}
-
-/// Seen to fail with a gate that decides by a policy which allows all.
-#[test]
-fn the_eleventh_call_in_a_minute_is_denied() {
-    let place = Place::new(&limited("executeCode", "minute", 10));
-    loop {
-        let began = minute();
-        let calls: Vec<_> =
-            (0..11).map(|number| place.server.tool("executeCode", json!({ "script": format!("{number}") }))).collect();
-        if minute() != began {
-            // The window ended in between. Counted anew: another counter.
-            let mut policy = limited("executeCode", "minute", 10);
-            policy["tools"]["executeCode"]["limits"][0]["counter"] = json!(format!("again{began}"));
-            place.change(&policy);
-            continue;
-        }
-        for (number, (failed, given, text)) in calls[..10].iter().enumerate() {
-            assert!(!failed, "{text}");
-            assert_eq!(given["result"], number);
-        }
-        let (failed, denied, text) = &calls[10];
-        assert!(failed);
-        assert!(text.starts_with("[POLICY DENIED] The limit `"), "{text}");
-        assert!(denied["rule"].as_str().unwrap().starts_with("/tools/executeCode/limits/"), "{denied}");
-        let seconds = denied["retry_after_s"].as_u64().unwrap();
-        assert!((1..=60).contains(&seconds), "{denied}");
-        return;
-    }
-}
-
-#[test]
-fn the_rule_of_a_limit_is_its_place_in_the_policy() {
-    let place = Place::new(&limited("executeCode", "day", 1));
-    assert_eq!(place.run("1")["result"], 1);
-    let (failed, denied, _) = place.server.tool("executeCode", json!({ "script": "1" }));
-    assert!(failed);
-    assert_eq!(denied["rule"], "/tools/executeCode/limits/executecode_rate");
-    // REST is the same gate: 429, and the other tool's own limit.
-    place.change(&limited("asyncExecuteCode", "day", 1));
-    assert_eq!(place.server.post("/v1/executions", &json!({ "script": "1" }), &[]).0, 202);
-    let (status, denied) = place.server.post("/v1/executions", &json!({ "script": "1" }), &[]);
-    assert_eq!((status, &denied["rule"]), (429, &json!("/tools/asyncExecuteCode/limits/asyncexecutecode_rate")));
-    assert!(place.server.tool("asyncExecuteCode", json!({ "script": "1" })).0);
-}
-
-/// A call whose arguments are wrong never starts, and takes nothing.
-#[test]
-fn what_never_starts_is_not_counted() {
-    let place = Place::new(&limited("executeCode", "day", 1));
-    assert!(place.server.tool("executeCode", json!({ "script": "" })).2.starts_with("`script` is missing"));
-    assert_eq!(place.run("1")["result"], 1);
-    assert!(place.server.tool("executeCode", json!({ "script": "1" })).2.starts_with("[POLICY DENIED]"));
-}
-
-/// Seen to fail with counters that are not restored.
-#[test]
-fn two_grants_count_apart_and_across_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let policy = folder.path().join("policy.json");
-    write(&policy, &limited("executeCode", "day", 2));
-    let data = folder.path().join("data");
-    let grants = |arguments: &[&str]| {
-        let command = [&["grants", "--data", data.to_str().unwrap()], arguments].concat();
-        let output = Command::new(binary()).args(command).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let key = |text: String| text.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned();
-    let create = |label| key(grants(&["create", label, "--policy", policy.to_str().unwrap()]));
-    let (alice, bob, nobody) = (create("alice"), create("bob"), key(grants(&["create", "nobody"])));
-    let mut server = Server::start_in(folder.path(), &[]);
-    let passes =
-        |server: &mut Server, key: &str| !server.with_key(Some(key)).tool("executeCode", json!({ "script": "1" })).0;
-    assert!(passes(&mut server, &alice) && passes(&mut server, &alice) && !passes(&mut server, &alice));
-    assert!(passes(&mut server, &bob));
-    let (_, denied, text) = server.with_key(Some(&nobody)).tool("executeCode", json!({ "script": "1" }));
-    assert_eq!(denied["rule"], "(no policy)");
-    assert!(text.ends_with("`exuvia grants rotate nobody --policy FILE` gives it one."), "{text}");
-    assert_eq!(server.stop(), Some(0));
-    let mut server = Server::start_in(folder.path(), &[]);
-    assert!(!passes(&mut server, &alice));
-    assert!(passes(&mut server, &bob) && !passes(&mut server, &bob));
-    // A new key is the same grant: its limits are not new.
-    let rotated = key(grants(&["rotate", "alice"]));
-    assert_eq!(server.with_key(Some(&alice)).get("/v1/executions").0, 401);
-    assert!(!passes(&mut server, &rotated));
-    // An edit counts for the next request.
-    write(&policy, &limited("executeCode", "day", 3));
-    assert!(passes(&mut server, &rotated) && !passes(&mut server, &rotated));
 }
 
 const WAYS: &str = "
@@ -258,14 +165,43 @@ fn every_way_to_a_tool_has_the_same_decision() {
     );
 }
 
+/// A confused deputy: the server may call the tool, and whoever sent the program may not. Seen to fail with programs that are
+/// asked for as `local`.
 #[test]
-fn nested_calls_have_limits_of_their_own() {
-    let place = Place::new(&limited("mcp_Math_add", "day", 3));
-    let script = "passed = 0\nfor _ in range(10):\n    try:\n        mcp_Math_add(1, 2)\n        passed += 1\n    \
-                  except PolicyDenied as error:\n        rule = error.rule\npassed, rule";
-    let rule = "/tools/mcp_Math_add/limits/mcp_math_add_rate";
-    assert_eq!(place.run(script)["result"], json!([3, rule]));
-    assert_eq!(place.run(script)["result"], json!([0, rule]));
+fn a_program_may_do_what_its_client_may_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let denying = json!({ "version": "1", "default": "allow", "tools": { "mcp_Math_add": { "deny_if": [{ "conditions": [] }] } } });
+    write(&at("alice.json"), &allow_all());
+    write(&at("bob.json"), &denying);
+    let create = |label: &str| {
+        let policy = at(&format!("{label}.json"));
+        let mut command = Command::new(binary());
+        command.args(["grants", "create", label, "--policy"]).arg(policy).arg("--data").arg(at("data"));
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        text.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned()
+    };
+    let (alice, bob) = (create("alice"), create("bob"));
+    write(&at("policy.json"), &allow_all());
+    let policy = at("policy.json").to_str().unwrap().to_owned();
+    let mut place = Place::start(folder, &["--policy", &policy]);
+    let mut run = |key: &str| {
+        place.server.with_key(Some(key));
+        place.run("try: answer = mcp_Math_add(1, 2)['sum']\nexcept PolicyDenied as error: answer = error.rule\nanswer")
+    };
+    let (of_alice, of_bob) = (run(&alice), run(&bob));
+    assert_eq!(of_alice["result"], 3, "{of_alice}");
+    assert_eq!(of_bob["result"], "/tools/mcp_Math_add/deny_if/always", "{of_bob}");
+    let lines = String::from_utf8(place.audit(&["query", "--tool", "mcp_Math_add"]).stdout).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let decided: Vec<_> = lines.iter().map(|line| (&line["grant"], &line["decision"], &line["parent"])).collect();
+    assert_eq!(
+        decided,
+        [
+            (&json!("alice"), &json!("allow"), &of_alice["execution_uuid"]),
+            (&json!("bob"), &json!("deny"), &of_bob["execution_uuid"]),
+        ]
+    );
 }
 
 /// The early name of `script` is no way around a rule about it. Seen to fail without `gated::checked`.
@@ -380,6 +316,13 @@ fn without_a_policy_code_runs_and_reaches_nothing() {
         place.server.tool("addRemoteMcpServer", json!({ "server_name": "x", "server_url": "http://127.0.0.1:1" }));
     assert!(failed);
     assert_eq!(data["rule"], "(default deny)");
+    let (failed, _, text) = place.server.tool("executeCode", json!({ "script": "1", "required_secrets": ["KEY"] }));
+    assert!(failed);
+    assert_eq!(
+        text,
+        "There is no policy file, and without one no program may use secrets: start the server with `exuvia serve --policy \
+         FILE`, and name the secret in that file under `x-sandbox.secrets`."
+    );
     assert_eq!(Place::new(&allow_all()).run("mcp_Math_add(1, 2)['sum']")["result"], 3);
 }
 
@@ -429,32 +372,4 @@ fn a_shadow_policy_denies_nothing_and_says_what_it_would_have() {
     let query = place.audit(&["query", "--decision", "shadow", "--tool", "mcp_Math_add"]);
     let line: Value = serde_json::from_slice(&query.stdout).unwrap();
     assert_eq!((&line["rule"], &line["arguments"]), (&json!("(default deny)"), &json!(["a", "b"])));
-}
-
-/// What never reached its server is given back. Seen to fail with `Gate::settle` in the place of `Gate::unsent`.
-#[test]
-fn a_call_of_a_server_that_is_down_takes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    write(&at("policy.json"), &limited("mcp_Math_add", "day", 2));
-    fs::write(at("up"), "").unwrap();
-    // It starts only while the file is there.
-    let command = format!("test -e {} && exec {}", at("up").display(), env!("CARGO_BIN_EXE_upstream-for-tests"));
-    write(&at("mcp.json"), &json!({ "mcpServers": { "Math": { "command": "sh", "args": ["-c", command] } } }));
-    let policy = at("policy.json").to_str().unwrap().to_owned();
-    let place = Place::started(folder, &["--policy", &policy]);
-    fs::remove_file(place.folder.path().join("up")).unwrap();
-    place.run("try: mcp_Math_die()\nexcept ToolError: pass");
-    let down = || place.server.get("/readyz").1["servers"][0]["status"] == "down";
-    while !down() {}
-    let script = "kinds = set()\nfor _ in range(5):\n    try: mcp_Math_add(1, 2)\n    except ToolError as error: kinds.add(str(error)[:60])\nkinds";
-    let given = place.run(script);
-    assert!(
-        given["result"][0].as_str().unwrap().starts_with("`mcp_Math_add`: the MCP server `Math` is down"),
-        "{given}"
-    );
-    fs::write(place.folder.path().join("up"), "").unwrap();
-    while down() {}
-    let passed = |place: &Place| place.run("mcp_Math_add(1, 2)['sum']")["result"] == 3;
-    assert!(passed(&place) && passed(&place) && !passed(&place));
 }

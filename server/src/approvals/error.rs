@@ -14,8 +14,6 @@ pub(crate) enum Error {
     TooMany(usize),
     #[error("its arguments have more than {0} bytes, which is more than a person can be shown")]
     TooLarge(usize),
-    #[error("a server on standard input and output has nobody to ask")]
-    Nobody,
     #[error("the approval could not be kept: {0}")]
     Store(#[from] store::Error),
     #[error("the approval has no form in JSON: {0}")]

@@ -40,8 +40,6 @@ pub(crate) struct Approvals {
     store: Arc<dyn Store>,
     key: ApprovalKey,
     webhook: Option<Webhook>,
-    /// Whether there is an operator's API, so that somebody can answer.
-    can_ask: bool,
     /// Held while one is asked for, so that the bound holds: what programs of this process wait for.
     asking: Mutex<HashSet<Id>>,
     /// The process ends, and those who wait go on in the next one.
@@ -89,19 +87,13 @@ impl Drop for Asked<'_> {
 
 impl Approvals {
     /// The approvals that an earlier process left.
-    pub(crate) fn open(
-        store: &Arc<dyn Store>,
-        key: &Path,
-        webhook: Option<Webhook>,
-        can_ask: bool,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(store: &Arc<dyn Store>, key: &Path, webhook: Option<Webhook>) -> Result<Self, Error> {
         let key = key::open(key)?;
         let changes = watch::Sender::new(0);
         let approvals = Self {
             store: Arc::clone(store),
             key,
             webhook,
-            can_ask,
             asking: Mutex::default(),
             stopping: AtomicBool::new(false),
             changes,
@@ -278,9 +270,6 @@ impl Approvals {
 
     /// Stores a new request, if there is room for it. A client's request that is there already is given in its place.
     fn put(&self, demand: &Demand, fill: impl FnOnce(&mut Record)) -> Result<(Record, bool), Error> {
-        if !self.can_ask {
-            return Err(Error::Nobody);
-        }
         if demand.arguments().as_json().len() > LARGEST_SHOWN {
             return Err(Error::TooLarge(LARGEST_SHOWN));
         }

@@ -72,7 +72,7 @@ fn of_two_who_read_the_same_approval_one_uses_it_and_one_decides_it() {
     let store = Sled::open(&folder.path().join("store")).unwrap();
     let racing = Arc::new(Racing { store, together: Barrier::new(2), is_armed: AtomicBool::new(false) });
     let store: Arc<dyn Store> = Arc::clone(&racing) as _;
-    let approvals = Approvals::open(&store, &folder.path().join("key"), None, true).unwrap();
+    let approvals = Approvals::open(&store, &folder.path().join("key"), None).unwrap();
     let (record, is_new) = run(approvals.ask_for_client(&demand(), None)).unwrap();
     assert!(is_new);
     let twice = |act: &(dyn Fn() -> bool + Sync)| {

@@ -48,7 +48,10 @@ impl Audit {
     fn opened(folder: &Path, largest_file: u64) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let key = Key::open(folder)?;
-        let mut head = Head::read(folder, &key)?.unwrap_or_default();
+        let mut head = match Head::read(folder, &key)? {
+            Some(head) => head,
+            None => first_head(folder, &key)?,
+        };
         // Lines come before the head: those after it are what a process that was killed had still written.
         verify::catch_up(folder, &key, &mut head)?;
         let file = append(folder)?;
@@ -103,6 +106,20 @@ impl Audit {
     }
 }
 
+/// The head of a log without a line. It is written before the first one: where there are lines, somebody has removed it, to
+/// cut off others.
+fn first_head(folder: &Path, key: &Key) -> io::Result<Head> {
+    for file in verify::files(folder)? {
+        if fs::metadata(file)?.len() > 0 {
+            let why = "the ends of its chain are missing; move it away to begin another";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+    }
+    let head = Head::default();
+    head.write(folder, key)?;
+    Ok(head)
+}
+
 fn append(folder: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(folder.join(CURRENT))
 }
@@ -154,6 +171,37 @@ mod tests {
         let end = |lines: &mut Vec<String>| lines.truncate(8);
         assert_eq!(after(end), broken("audit.jsonl", "the lines 9 to 10 are missing at the end"));
         assert_eq!(after(Vec::clear), broken("audit.jsonl", "the lines 1 to 10 are missing at the end"));
+    }
+
+    /// A log of three lines, from which all but the first were cut, and the ends of the chain with them.
+    fn without_ends() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        write(&Audit::open(folder.path()).unwrap(), 0..3);
+        fs::remove_file(folder.path().join("head.json")).unwrap();
+        let path = folder.path().join(CURRENT);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.split_inclusive('\n').next().unwrap()).unwrap();
+        folder
+    }
+
+    /// Seen to fail with a missing head taken for that of an empty log.
+    #[test]
+    fn a_log_without_its_ends_is_not_sound() {
+        let folder = without_ends();
+        let missing = broken("head.json", "it is missing, and with it where the log ends");
+        assert_eq!(verify(folder.path()).unwrap(), missing);
+        fs::write(folder.path().join(CURRENT), "").unwrap();
+        assert_eq!(verify(folder.path()).unwrap(), missing);
+        let fresh = tempfile::tempdir().unwrap();
+        drop(Audit::open(fresh.path()).unwrap());
+        assert_eq!(verify(fresh.path()).unwrap(), Verdict::Sound { lines: 0 });
+    }
+
+    /// Or it would have ends again. Seen to fail with a head that is made whatever lines there are.
+    #[test]
+    fn a_log_without_its_ends_does_not_go_on() {
+        let error = Audit::open(without_ends().path()).err().unwrap().to_string();
+        assert!(error.ends_with("the ends of its chain are missing; move it away to begin another"), "{error}");
     }
 
     #[test]

@@ -24,7 +24,9 @@ pub(crate) fn verify(folder: &Path) -> io::Result<Verdict> {
     let broken = |place: &str, what: String| Ok(Verdict::Broken { place: place.to_owned(), what });
     let key = Key::read(folder)?;
     let head = match Head::read(folder, &key) {
-        Ok(head) => head.unwrap_or_default(),
+        Ok(Some(head)) => head,
+        // It is written before the first line.
+        Ok(None) => return broken("head.json", "it is missing, and with it where the log ends".into()),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return broken("head.json", error.to_string()),
         Err(error) => return Err(error),
     };

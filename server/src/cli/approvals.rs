@@ -1,22 +1,20 @@
 //! `exuvia approvals`: what waits for a person, and what the person says.
 
-use super::client::{ask, field, text};
+use super::client::{field, text};
+use super::operator::Operator;
 use super::print::out;
 use super::shown::{barred, visible};
 use super::{Failure, Status};
-use crate::config::Data;
-use crate::grants::operator_token;
-use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Approve or deny the calls that wait for a person
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The server
-    #[arg(long, value_name = "URL", env = "EXUVIA_URL", default_value = "http://127.0.0.1:8787", global = true)]
-    url: String,
-    /// The server's data folder, where the operator's token is
+    /// The server, when it is not the one of the data folder
+    #[arg(long, value_name = "URL", env = "EXUVIA_URL", global = true)]
+    url: Option<String>,
+    /// The server's data folder, where its socket and the operator's token are
     #[arg(long, value_name = "DIR", env = "EXUVIA_DATA", global = true)]
     data: Option<PathBuf>,
     /// The operator's token, when it is not in the data folder
@@ -47,24 +45,25 @@ enum What {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let at = |path: String| format!("{}/operator/v1/approvals{path}", arguments.url.trim_end_matches('/'));
+    let server = Operator::of(arguments.url.as_deref(), arguments.data.as_deref(), arguments.token.as_deref())?;
+    let at = |path: String| server.url(&format!("/approvals{path}"));
     let one = |id: &str| {
         let is_plain = !id.is_empty() && id.chars().all(|character| character.is_ascii_hexdigit() || character == '-');
         if is_plain { Ok(id.to_owned()) } else { Err(Failure::Usage(format!("`{id}` is not the id of an approval"))) }
     };
     let answer = match &arguments.what {
-        What::List => arguments.ask(|client| client.get(at(String::new())))?,
+        What::List => server.ask(|client| client.get(at(String::new())))?,
         What::Show { id } => {
             let path = format!("/{}", one(id)?);
-            arguments.ask(|client| client.get(at(path)))?
+            server.ask(|client| client.get(at(path)))?
         }
         What::Approve { id } => {
             let path = format!("/{}/approve", one(id)?);
-            arguments.ask(|client| client.post(at(path)))?
+            server.ask(|client| client.post(at(path)))?
         }
         What::Deny { id, reason } => {
             let path = format!("/{}/deny", one(id)?);
-            arguments.ask(|client| client.post(at(path)).json(&json!({ "reason": reason })))?
+            server.ask(|client| client.post(at(path)).json(&json!({ "reason": reason })))?
         }
     };
     if arguments.json {
@@ -81,20 +80,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         What::Deny { .. } => out(&format!("Denied: {} of {}.", text_of(&answer, "tool"), text_of(&answer, "grant"))),
     }
     Ok(Status::Finished)
-}
-
-impl Arguments {
-    fn ask(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> Result<Value, Failure> {
-        let token = if let Some(token) = &self.token {
-            token.clone()
-        } else {
-            let data = Data::new(self.data.as_deref())?;
-            operator_token(&data.operator_token()).map_err(|error| {
-                Failure::Usage(format!("{error}; `--data` names the server's data folder, `--token` gives the token"))
-            })?
-        };
-        ask(&self.url, |client| request(client).bearer_auth(token))
-    }
 }
 
 fn list(answer: &Value) {

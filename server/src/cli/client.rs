@@ -238,7 +238,8 @@ impl Server {
         &self,
         request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
     ) -> Result<Value, Failure> {
-        ask(&self.url, |client| self.keyed(request(client, self.url.trim_end_matches('/'))))
+        let url = &self.url;
+        ask(url, crate::tls::builder(), |client| self.keyed(request(client, url.trim_end_matches('/'))))
     }
 }
 
@@ -305,10 +306,11 @@ impl Server {
 /// Asks the server at `url`, and gives its answer or what it says is wrong.
 pub(super) fn ask(
     url: &str,
+    client: reqwest::ClientBuilder,
     request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Result<Value, Failure> {
     runtime()?.block_on(async {
-        let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
+        let client = client.build().map_err(|error| Failure::Server(error.to_string()))?;
         let answer = request(&client).send().await.map_err(|error| unreachable(url, &error))?;
         sound(url, answer).await?.json().await.map_err(|error| unreachable(url, &error))
     })

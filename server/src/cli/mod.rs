@@ -12,6 +12,7 @@ mod inputs;
 mod kept;
 mod mcp;
 mod mcp_file;
+mod operator;
 mod packages;
 mod policy;
 mod print;

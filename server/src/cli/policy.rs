@@ -3,9 +3,13 @@
 mod import;
 mod scaffold;
 
+use super::client::field;
+use super::operator::Operator;
 use super::print::{error, out};
 use super::{Failure, Status};
-use exuvia_policies::{Arguments as CallArguments, Call, Grant, MemoryCounters, Policy};
+use crate::approvals;
+use crate::shelf::name::encoded;
+use exuvia_policies::{Arguments as CallArguments, Call, Count, Grant, MemoryCounters, Policy};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +24,7 @@ pub(crate) struct Arguments {
 enum What {
     /// All that is wrong with a policy, and what is right and probably not meant
     Check { file: PathBuf },
-    /// What becomes of one call, by which rule, and what its conditions saw
+    /// What becomes of one call, by which rule, what its conditions saw, and what its limits have counted
     Explain {
         file: PathBuf,
         #[arg(long)]
@@ -28,8 +32,13 @@ enum What {
         /// The call's arguments
         #[arg(long, value_name = "JSON", default_value = "{}")]
         args: String,
+        /// Whose call it is
         #[arg(long, default_value = "local")]
         grant: String,
+        /// The data folder of the running server that has counted the grant's calls; without a server there, none is
+        /// counted
+        #[arg(long, value_name = "DIR", env = "EXUVIA_DATA")]
+        data: Option<PathBuf>,
     },
     /// Run the policy's own tests
     Test { file: PathBuf },
@@ -37,7 +46,7 @@ enum What {
     Diff { old: PathBuf, new: PathBuf },
     /// Print a first policy, made from the tools of the servers in mcp.json
     Scaffold(scaffold::Arguments),
-    /// Write a policy in this form from one of `PolicyLayer`'s or an older one; what is not kept is said
+    /// Write a policy in this form from one of `PolicyLayer`'s, Intercept's or an older one; what is not kept is said
     Import(import::Arguments),
     /// Print a policy with all that was left out filled in
     Export {
@@ -51,7 +60,9 @@ enum What {
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     match &arguments.what {
         What::Check { file } => Ok(check(&read(file)?)),
-        What::Explain { file, tool, args, grant } => explain(&read(file)?, tool, args, grant),
+        What::Explain { file, tool, args, grant, data } => {
+            explain(&read(file)?, tool, args, &counted(grant, data.as_deref())?, grant)
+        }
         What::Test { file } => Ok(test(&read(file)?)),
         What::Diff { old, new } => Ok(diff(&read(old)?, &read(new)?)),
         What::Scaffold(arguments) => scaffold::run(arguments),
@@ -81,14 +92,45 @@ fn check(policy: &Policy) -> Status {
     Status::Raised
 }
 
-fn explain(policy: &Policy, tool: &str, args: &str, grant: &str) -> Result<Status, Failure> {
+fn explain(
+    policy: &Policy,
+    tool: &str,
+    args: &str,
+    (counters, by): &(MemoryCounters, Option<String>),
+    grant: &str,
+) -> Result<Status, Failure> {
     let arguments =
         CallArguments::parse(args.as_bytes()).map_err(|error| Failure::Usage(format!("`--args`: {error}")))?;
     let grant = Grant::new(grant);
     let call = Call { grant: &grant, tool, arguments: &arguments, definition: None };
-    let explanation = policy.explain(&call, crate::gate::now(), &MemoryCounters::new());
-    out(&serde_json::to_string_pretty(&explanation).unwrap_or_default());
+    let explanation = policy.explain(&call, crate::gate::now(), counters);
+    let mut shown = json!(explanation);
+    let limits = shown.get_mut("limits").and_then(Value::as_array_mut).into_iter().flatten();
+    for (shown, limit) in
+        limits.zip(&explanation.limits).filter_map(|(shown, limit)| Some((shown.as_object_mut()?, limit)))
+    {
+        shown.insert("free_at".into(), approvals::time(limit.free_at).into());
+    }
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("counted_by".into(), json!(by));
+    }
+    out(&serde_json::to_string_pretty(&shown).unwrap_or_default());
     Ok(Status::Finished)
+}
+
+/// What the running server has counted of a grant's calls, and which server that is.
+fn counted(grant: &str, data: Option<&Path>) -> Result<(MemoryCounters, Option<String>), Failure> {
+    let Some(server) = Operator::of_folder(data) else { return Ok((MemoryCounters::new(), None)) };
+    let url = server.url(&format!("/counters/{}", encoded(grant)));
+    let answer = match server.ask(|client| client.get(url)) {
+        Ok(answer) => answer,
+        // A server that was killed leaves its socket.
+        Err(Failure::Server(_)) => return Ok((MemoryCounters::new(), None)),
+        Err(failure) => return Err(failure),
+    };
+    let counts: Vec<Count> = serde_json::from_value(field(&answer, "counts").clone())
+        .map_err(|error| Failure::Server(format!("what `{}` has counted cannot be read: {error}", server.name())))?;
+    Ok((MemoryCounters::restore(counts), Some(server.name().to_owned())))
 }
 
 fn test(policy: &Policy) -> Status {

@@ -11,7 +11,7 @@ use crate::egress::Egress;
 use crate::executions::{Executor, Keep, Parts};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
-use crate::http::{self, Guard, Hosts};
+use crate::http::{self, Guard, Hosts, Socket};
 use crate::mcp;
 use crate::packages::{Images, Packages};
 use crate::secrets::{Secrets, close_memory, no_core_files};
@@ -92,12 +92,13 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failure> {
     let listener = if stdio { None } else { Some(bind(config.listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
-    let app = start(&config, data, address, !stdio)?;
+    let app = start(&config, data, address)?;
     let stop = stop_on_signal()?;
+    let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
+    let guard = Arc::new(guard(&config, &app, operator, address));
+    let operator_s = tokio::spawn(to_operator(data, &app, &guard, stdio, stop.child_token())?);
     let served = match listener {
         Some(listener) => {
-            let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
-            let guard = guard(&config, &app, operator, address);
             let serving = http::serve(listener, app.clone(), guard, stop.clone());
             let announcing = announce(&config, &app, address);
             let (served, ()) = tokio::join!(serving, announcing);
@@ -105,8 +106,12 @@ async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failu
         }
         None => mcp::serve_stdio(app.clone(), stop.clone()).await.map_err(Failure::Server),
     };
+    operator_s.abort();
+    // So that its socket is gone before another server may make one.
+    let _ = operator_s.await;
     app.executor.stop(GRACE).await;
     app.upstreams.stop().await;
+    app.gate.close().await;
     served.map(|()| Status::Finished)
 }
 
@@ -116,15 +121,42 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-/// `can_ask`: there is a port, and so an operator's API.
-fn start(config: &Config, data: &Data, address: SocketAddr, can_ask: bool) -> Result<App, Failure> {
+/// What serves the operator on this machine. Without a port, there is no other way to say yes to a call.
+fn to_operator(
+    data: &Data,
+    app: &App,
+    guard: &Arc<Guard>,
+    stdio: bool,
+    stop: CancellationToken,
+) -> Result<impl Future<Output = ()> + use<>, Failure> {
+    let path = data.operator_socket();
+    let socket = match Socket::bind(path.clone()) {
+        Ok(socket) => Some(socket),
+        Err(error) if stdio => {
+            return Err(Failure::Usage(format!("could not listen at `{}`: {error}", path.display())));
+        }
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "the operator is reached by the port alone");
+            None
+        }
+    };
+    let (app, guard) = (app.clone(), Arc::clone(guard));
+    Ok(async move {
+        let Some(socket) = socket else { return };
+        if let Err(error) = http::serve_operator(socket, app, guard, stop).await {
+            tracing::error!(%error, "could not serve the operator");
+        }
+    })
+}
+
+fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failure> {
     let store: Arc<dyn Store> = Arc::new(Sled::open(&data.store())?);
     let base_url = config.base_url(address);
     let grants = Arc::new(Grants::at(data.grants()));
     let policies = Policies::open(config.policy.as_deref(), Arc::clone(&grants))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let audit = Audit::open(&data.audit()).map_err(|error| Failure::Server(error.to_string()))?;
-    let approvals = Approvals::open(&store, &data.approvals_key(), webhook(config)?, can_ask)
+    let approvals = Approvals::open(&store, &data.approvals_key(), webhook(config)?)
         .map_err(|error| Failure::Server(chain(&error)))?;
     let gate = Arc::new(Gate::open(policies, &store, Pins::at(data.pins()), audit, Arc::new(approvals))?);
     gate.start();

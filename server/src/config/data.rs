@@ -70,6 +70,11 @@ impl Data {
         self.0.join("operator.token")
     }
 
+    /// Where the operator's API is, also when there is no port.
+    pub(crate) fn operator_socket(&self) -> PathBuf {
+        self.0.join("operator.sock")
+    }
+
     pub(crate) fn grants(&self) -> PathBuf {
         self.0.join("grants.json")
     }

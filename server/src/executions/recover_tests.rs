@@ -43,7 +43,7 @@ fn open(folder: &Path) -> (Arc<dyn Store>, Keep) {
 fn start(folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Executor {
     let policies = Policies::open(None, Arc::new(Grants::at(folder.join("grants.json")))).unwrap();
     let audit = Audit::open(&folder.join("audit")).unwrap();
-    let approvals = Approvals::open(&store, &folder.join("approvals.key"), None, false).unwrap();
+    let approvals = Approvals::open(&store, &folder.join("approvals.key"), None).unwrap();
     let gate = Gate::open(policies, &store, Pins::at(folder.join("pins.json")), audit, Arc::new(approvals)).unwrap();
     let spill = Spill::temporary(1 << 30);
     let config = exuvia_runtime::Config {

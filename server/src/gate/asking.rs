@@ -52,7 +52,7 @@ impl Gate {
                 return Err(self.refused(&question, denied));
             }
             match self.anew(&question, asked.id).await {
-                Anew::Granted(permit) => return self.granted(question, permit, Some(asked.id)),
+                Anew::Granted(permit) => return self.granted(question, permit, Some(asked.id)).await,
                 Anew::Denied(denied) => return Err(self.refused(&question, denied.of(asked.id))),
                 Anew::Outdated(now) => (demand, note) = (now, Some(OUTDATED.to_owned())),
             }
@@ -67,7 +67,7 @@ impl Gate {
         };
         let (note, demand) = match found {
             Found::Given(id) => match self.anew(&question, id).await {
-                Anew::Granted(permit) => return self.granted(question, permit, Some(id)),
+                Anew::Granted(permit) => return self.granted(question, permit, Some(id)).await,
                 Anew::Denied(denied) => return Err(self.refused(&question, denied.of(id))),
                 Anew::Outdated(now) => (Some(OUTDATED), now),
             },

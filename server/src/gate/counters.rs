@@ -1,52 +1,76 @@
-//! What limits are counted in: memory, with every change in the store before it counts.
+//! What limits are counted in: memory, and the store. What a call takes is on the disk before the call is made, so that no
+//! crash gives any of it back; one write serves many calls.
 
 use super::{Gate, now};
 use crate::store::{self, Batch, Store, Table};
 use exuvia_policies::{Count, MemoryCounters, Record, Timestamp, Unavailable};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use std::time::Duration;
 
-/// A count is on the disk at most so long after its call was let through. A process that is killed sooner forgets it.
-const SOON: Duration = Duration::from_millis(50);
 /// Between two looks at which windows are over.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Counts read from the store at once.
 const PAGE: usize = 1000;
 
-/// Makes counts durable, together.
-pub(super) struct Flush {
+/// How far the counts in the store are on the disk.
+pub(super) struct Kept {
     store: Arc<dyn Store>,
-    soon: Arc<Notify>,
+    /// How many writes there were.
+    written: AtomicU64,
+    /// How many of them, the first ones, are on the disk.
+    durable: AtomicU64,
 }
 
-struct InStore {
-    store: Arc<dyn Store>,
-    soon: Arc<Notify>,
+impl Kept {
+    /// Waits until all that was counted so far is on the disk.
+    pub(super) async fn durable(&self) -> Result<(), store::Error> {
+        let written = self.written.load(Ordering::Acquire);
+        if self.durable.load(Ordering::Acquire) < written {
+            self.store.durable().await?;
+            self.durable.fetch_max(written, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Writes the counts as they are, without what is recorded ahead of them.
+    pub(super) async fn close(&self, counts: &[Count]) -> Result<(), store::Error> {
+        self.store.apply(batch(counts)?)?;
+        self.store.durable().await
+    }
 }
+
+struct InStore(Arc<Kept>);
 
 impl Record for InStore {
     fn record(&self, counts: &[Count]) -> Result<(), Unavailable> {
-        let mut batch = Batch::default();
-        for count in counts {
-            let value = serde_json::to_vec(count).map_err(|_| Unavailable)?;
-            batch.put(Table::Counters, key(count), value);
-        }
-        self.store.apply(batch).map_err(|error| {
+        let Self(kept) = self;
+        let written = batch(counts).and_then(|batch| kept.store.apply(batch));
+        written.map_err(|error| {
             tracing::error!(%error, "could not keep what was counted");
             Unavailable
         })?;
-        self.soon.notify_one();
+        kept.written.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 }
 
+fn batch(counts: &[Count]) -> Result<Batch, store::Error> {
+    let mut batch = Batch::default();
+    for count in counts {
+        let key = key(count);
+        let value = serde_json::to_vec(count).map_err(|_| store::Error::Record { key: key.clone() })?;
+        batch.put(Table::Counters, key, value);
+    }
+    Ok(batch)
+}
+
 /// The counters as an earlier process left them.
-pub(super) fn open(store: &Arc<dyn Store>, now: Timestamp) -> Result<(MemoryCounters, Arc<Flush>), store::Error> {
-    let soon = Arc::new(Notify::new());
+pub(super) fn open(store: &Arc<dyn Store>, now: Timestamp) -> Result<(MemoryCounters, Arc<Kept>), store::Error> {
     let counters = MemoryCounters::restore(current(store.as_ref(), now)?);
-    let record = InStore { store: Arc::clone(store), soon: Arc::clone(&soon) };
-    Ok((counters.recorded_by(Box::new(record)), Arc::new(Flush { store: Arc::clone(store), soon })))
+    let (written, durable) = (AtomicU64::new(0), AtomicU64::new(0));
+    let kept = Arc::new(Kept { store: Arc::clone(store), written, durable });
+    Ok((counters.recorded_by(Box::new(InStore(Arc::clone(&kept)))), kept))
 }
 
 /// The counts whose windows are not over; the others are removed.
@@ -79,24 +103,12 @@ fn key(count: &Count) -> String {
 }
 
 pub(super) async fn keep(gate: Weak<Gate>) {
-    let mut forgotten = Instant::now();
-    while let Some(strong) = gate.upgrade() {
-        let flush = Arc::clone(&strong.flush);
-        drop(strong);
-        let asked = tokio::time::timeout(FORGET_EVERY, flush.soon.notified()).await.is_ok();
-        if asked {
-            tokio::time::sleep(SOON).await;
-            if let Err(error) = flush.store.durable().await {
-                tracing::error!(%error, "could not make what was counted durable");
-            }
-        }
-        if forgotten.elapsed() >= FORGET_EVERY {
-            forgotten = Instant::now();
-            let Some(gate) = gate.upgrade() else { return };
-            let both = gate.counters.save(now()).is_ok() && current(flush.store.as_ref(), now()).is_ok();
-            if !both {
-                tracing::error!("could not forget windows that are over");
-            }
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        let Some(gate) = gate.upgrade() else { return };
+        let both = gate.counters.save(now()).is_ok() && current(gate.kept.store.as_ref(), now()).is_ok();
+        if !both {
+            tracing::error!("could not forget windows that are over");
         }
     }
 }
@@ -179,13 +191,13 @@ mod tests {
         let at = Timestamp::from_secs(600);
         for (left, other_passes) in [(true, true), (true, true), (false, false)] {
             let store: Arc<dyn Store> = Arc::new(Sled::open(folder.path()).unwrap());
-            let (counters, _flush) = open(&store, at).unwrap();
+            let (counters, _) = open(&store, at).unwrap();
             assert_eq!(policy.decide(&call(&one), at, &counters).is_ok(), left);
             assert_eq!(policy.decide(&call(&other), at, &counters).is_ok(), other_passes);
         }
         let store: Arc<dyn Store> = Arc::new(Sled::open(folder.path()).unwrap());
         let later = at.plus_secs(3600);
-        let (counters, _flush) = open(&store, later).unwrap();
+        let (counters, _) = open(&store, later).unwrap();
         assert_eq!(store.first(Table::Counters, &[], 9).unwrap(), []);
         assert!(policy.decide(&call(&one), later, &counters).is_ok());
     }

@@ -26,6 +26,10 @@ impl Denied {
         Self::new("(audit)", "The audit log cannot be written, so nothing is allowed.")
     }
 
+    pub(super) fn uncounted() -> Self {
+        Self::new("(counters)", "The policy's limits cannot be checked at the moment.")
+    }
+
     /// `[POLICY DENIED]` and the reason, as `PolicyLayer` writes it.
     pub(crate) fn text(&self) -> String {
         format!("[POLICY DENIED] {}", self.reason)

@@ -25,10 +25,10 @@ use crate::audit::{Audit, Decided, Decision};
 use crate::executions::{Id, Live};
 use crate::store::{self, Store};
 use crate::upstream::Tool;
-use counters::Flush;
+use counters::Kept;
 use exuvia_policies::{
-    Arguments, Call, Caps, Digest, Effect, Grant, MemoryCounters, Mode, Outcome, Permit, Policy, Receipt, Refusal,
-    Timestamp,
+    Arguments, Call, Caps, Count, Digest, Effect, Grant, MemoryCounters, Mode, Outcome, Permit, Policy, Receipt,
+    Refusal, Timestamp, Unavailable,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub(crate) struct Gate {
     policies: Policies,
     counters: MemoryCounters,
-    flush: Arc<Flush>,
+    kept: Arc<Kept>,
     pins: Pins,
     audit: Audit,
     approvals: Arc<Approvals>,
@@ -159,11 +159,11 @@ impl Gate {
         audit: Audit,
         approvals: Arc<Approvals>,
     ) -> Result<Self, store::Error> {
-        let (counters, flush) = counters::open(store, now())?;
-        Ok(Self { policies, counters, flush, pins, audit, approvals })
+        let (counters, kept) = counters::open(store, now())?;
+        Ok(Self { policies, counters, kept, pins, audit, approvals })
     }
 
-    /// Makes what was counted durable, and forgets what is over, for as long as the gate lives.
+    /// Forgets what is over, for as long as the gate lives.
     pub(crate) fn start(self: &Arc<Self>) {
         self.approvals.start();
         tokio::spawn(counters::keep(Arc::downgrade(self)));
@@ -172,6 +172,20 @@ impl Gate {
     /// The server stops: what people are asked goes on, as the programs that wait for them do in the next process.
     pub(crate) fn stopping(&self) {
         self.approvals.stopping();
+    }
+
+    /// The server has stopped, and nothing is decided any more: what was counted is written down as it is.
+    pub(crate) async fn close(&self) {
+        let counts = self.counters.save(now()).unwrap_or_default();
+        if let Err(error) = self.kept.close(&counts).await {
+            tracing::error!(%error, "could not keep what was counted");
+        }
+    }
+
+    /// What the limits of a grant have counted, in windows that are not over.
+    pub(crate) fn counts(&self, grant: &str) -> Result<Vec<Count>, Unavailable> {
+        let counts = self.counters.save(now())?;
+        Ok(counts.into_iter().filter(|count| count.grant.as_str() == grant).collect())
     }
 
     /// Withdraws the questions of executions that nobody goes on with.
@@ -191,7 +205,7 @@ impl Gate {
         let policy = self.policies.of(asker.grant);
         let question = self.question(policy.as_ref(), asker, tool, read)?;
         match self.ruled(policy.as_ref(), &question, None) {
-            Ok(permit) => self.granted(question, permit, None),
+            Ok(permit) => self.granted(question, permit, None).await,
             Err(Refusal::Denied(denial)) => {
                 let denied = self.policies.explained(asker.grant, &denial);
                 Err(self.refused(&question, denied))
@@ -242,7 +256,11 @@ impl Gate {
 
     /// The call never started: what it took from the limits is given back.
     pub(crate) fn refund(&self, granted: Granted) {
-        if let Err(error) = granted.permit.refund(&self.counters) {
+        self.give_back(granted.permit);
+    }
+
+    fn give_back(&self, permit: Permit) {
+        if let Err(error) = permit.refund(&self.counters) {
             tracing::error!(%error, "could not give back what a call had taken from its limits");
         }
     }
@@ -321,12 +339,20 @@ impl Gate {
         }
     }
 
-    fn granted(
+    /// What was taken from limits is on the disk before the call is let through: a crash would give it back.
+    async fn granted(
         &self,
         question: Question<'_>,
         permit: Permit,
         approval: Option<approvals::Id>,
     ) -> Result<Granted, Stop> {
+        if permit.is_counted()
+            && let Err(error) = self.kept.durable().await
+        {
+            tracing::error!(%error, "could not make what was counted durable");
+            self.give_back(permit);
+            return Err(self.refused(&question, Denied::uncounted()));
+        }
         let (decision, rule, reason) = match permit.shadowed() {
             None => (Decision::Allow, permit.rule(), ""),
             Some(refusal) => {

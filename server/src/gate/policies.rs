@@ -15,6 +15,8 @@ const HOW_TO_ALLOW: &str = "There is no policy file, and without one no tool of 
      with `exuvia serve --policy FILE`.";
 const HOW_TO_REACH: &str = "There is no policy file, and without one no program may make HTTP requests: start the server with \
      `exuvia serve --policy FILE`, and list the host in that file under `x-sandbox.egress.allow`.";
+const HOW_TO_USE: &str = "There is no policy file, and without one no program may use secrets: start the server with \
+     `exuvia serve --policy FILE`, and name the secret in that file under `x-sandbox.secrets`.";
 const HOW_TO_BIND: &str = "This grant has no policy that can be read, so it may do nothing: `exuvia grants rotate NAME --policy FILE` gives it one.";
 
 /// The policies of all grants, as their files have them now.
@@ -53,12 +55,22 @@ impl Policies {
         file.policy()
     }
 
+    /// Why a grant has no secrets, where nobody has written a policy for it.
+    pub(super) fn without_secrets(&self, grant: &str) -> Option<&'static str> {
+        (grant == LOCAL && self.local.is_none()).then_some(HOW_TO_USE)
+    }
+
     /// What the caller is told of a denial: where nobody has written a policy, how to give one.
     pub(super) fn explained(&self, grant: &str, denial: &Denial) -> Denied {
         let mut denied = Denied::from(denial);
         match denial.kind() {
             DenialKind::DefaultDeny if grant == LOCAL && self.local.is_none() => denied.reason = HOW_TO_ALLOW.into(),
             DenialKind::Egress if grant == LOCAL && self.local.is_none() => denied.reason = HOW_TO_REACH.into(),
+            DenialKind::Secret => {
+                if let Some(how) = self.without_secrets(grant) {
+                    denied.reason = how.into();
+                }
+            }
             DenialKind::NoPolicy => denied.reason = HOW_TO_BIND.replace("NAME", grant),
             _ => {}
         }

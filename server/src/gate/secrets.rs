@@ -16,13 +16,19 @@ impl Gate {
         self.policies.of(grant)
     }
 
+    /// Why a grant has no secrets, where nobody has written a policy for it.
+    pub(crate) fn without_secrets(&self, grant: &str) -> Option<&'static str> {
+        self.policies.without_secrets(grant)
+    }
+
     /// Decides which secrets a program may name. That one is revealed is written down.
     pub(crate) fn bind(&self, asker: Asker<'_>, names: &[String]) -> Result<Vec<SecretBinding>, Denied> {
         let policy = self.policies.of(asker.grant);
         let bind = |name: &String| {
             let line = Decided { secret: Some(name), ..Decided::of(asker, SECRET) };
             let binding = policy.as_ref().ok_or_else(Denial::no_policy).and_then(|policy| policy.decide_binding(name));
-            let binding = binding.map_err(|denial| self.not(line, Denied::from(&denial)))?;
+            let explained = |denial: Denial| self.policies.explained(asker.grant, &denial);
+            let binding = binding.map_err(|denial| self.not(line, explained(denial)))?;
             if binding.reveals() {
                 let line = Decided { rule: &binding.rule(), reason: REVEALED, ..line };
                 self.used(line, policy.as_ref())?;

@@ -51,14 +51,7 @@ pub(crate) async fn admit(State(guard): State<Arc<Guard>>, mut request: Request,
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err((status, why)) => {
-            let mut refusal = refuse(status, &why);
-            // Its body was not read, so the connection ends here; said, so that the client does not use it once more.
-            if request.version() <= Version::HTTP_11 {
-                refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            refusal
-        }
+        Err((status, why)) => turn_away(request.version(), status, &why),
     }
 }
 
@@ -66,8 +59,18 @@ pub(crate) async fn admit(State(guard): State<Arc<Guard>>, mut request: Request,
 pub(crate) async fn admit_operator(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     match guard.check_operator(request.headers(), request.uri().host()) {
         Ok(()) => next.run(request).await,
-        Err((status, why)) => refuse(status, &why),
+        Err((status, why)) => turn_away(request.version(), status, &why),
     }
+}
+
+/// Refuses a request whose body was not read, so that the connection ends here; said, so that the client does not use it
+/// once more.
+fn turn_away(version: Version, status: StatusCode, why: &str) -> Response {
+    let mut refusal = refuse(status, why);
+    if version <= Version::HTTP_11 {
+        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    refusal
 }
 
 pub(crate) fn refuse(status: StatusCode, why: &str) -> Response {

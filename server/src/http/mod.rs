@@ -1,12 +1,15 @@
-//! The port: who may come in, and which way leads where.
+//! The port, and the operator's socket: who may come in, and which way leads where.
 
 mod guard;
+mod socket;
 
 pub(crate) use guard::{Guard, Hosts, refuse};
+pub(crate) use socket::{Address, Socket};
 
 use crate::app::App;
 use crate::{mcp, rest};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
 use std::io;
@@ -18,17 +21,35 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const LARGEST_BODY: usize = 64 << 20;
 
 /// Serves until `stop`; requests under way are finished.
-pub(crate) async fn serve(listener: TcpListener, app: App, guard: Guard, stop: CancellationToken) -> io::Result<()> {
-    let guard = Arc::new(guard);
+pub(crate) async fn serve(
+    listener: TcpListener,
+    app: App,
+    guard: Arc<Guard>,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let guarded = Router::new()
         .merge(rest::routes())
         .route_service("/mcp", mcp::service(app.clone(), stop.child_token()))
         .layer(from_fn_with_state(Arc::clone(&guard), guard::admit));
-    let of_operator = rest::operator_routes().layer(from_fn_with_state(guard, guard::admit_operator));
-    let router = guarded.merge(of_operator).with_state(app).layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY));
+    let router = guarded.merge(of_operator(guard)).with_state(app).layer(DefaultBodyLimit::max(LARGEST_BODY));
     // Small answers would otherwise wait for the acknowledgement of earlier ones.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Serves the operator alone, until `stop`.
+pub(crate) async fn serve_operator(
+    mut socket: Socket,
+    app: App,
+    guard: Arc<Guard>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let router = of_operator(guard).with_state(app).layer(DefaultBodyLimit::max(LARGEST_BODY));
+    axum::serve(socket.listener()?, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+fn of_operator(guard: Arc<Guard>) -> Router<App> {
+    rest::operator_routes().layer(from_fn_with_state(guard, guard::admit_operator))
 }

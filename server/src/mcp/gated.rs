@@ -14,7 +14,7 @@ pub(crate) async fn decide(app: &App, grant: &str, tool: &str, arguments: Map<St
                 let (arguments, request) = checked(arguments, way).map_err(Stop::Arguments)?;
                 let policy = app.gate.policy(grant);
                 let secrets = app.secrets.check(policy.as_ref(), &request.secrets, request.session.is_some());
-                secrets.map_err(Stop::Arguments)?;
+                secrets.map_err(|why| Stop::Arguments(app.gate.without_secrets(grant).map_or(why, str::to_owned)))?;
                 arguments
             }
             None => arguments,

@@ -109,7 +109,7 @@ impl ServerHandler for Handler {
         }
         let name = request.name.as_ref();
         let unknown = || answer::unknown_tool(name, |tool| self.app.gate.shows(grant, tool));
-        if !tools::ALL.iter().any(|tool| tool.name == name) {
+        if !super::is_own(name) {
             return Err(unknown());
         }
         match gated::decide(&self.app, grant, name, arguments).await {

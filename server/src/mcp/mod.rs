@@ -29,6 +29,11 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+/// Whether this server itself has a tool of that name.
+pub(crate) fn is_own(tool: &str) -> bool {
+    tools::ALL.iter().any(|own| own.name == tool)
+}
+
 /// The service behind `/mcp`. Hosts, origins and keys have been checked when it is called.
 pub(crate) fn service(app: App, stop: CancellationToken) -> StreamableHttpService<Served, NeverSessionManager> {
     // Sessions would end a silent call after some minutes, and bind a client to one process.

@@ -24,7 +24,12 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
     whole(&app.gate.approval(self::id(&id)?)?)
 }
 
-pub(super) async fn approve(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// What is sent with it means nothing, and is read: a body that is left unread ends the connection.
+pub(super) async fn approve(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    _: axum::body::Bytes,
+) -> Result<Json<Value>, Error> {
     whole(&app.gate.approve(self::id(&id)?).await?)
 }
 

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod content;
+mod counters;
 mod error;
 mod events;
 mod executions;
@@ -24,6 +25,7 @@ pub(crate) fn operator_routes() -> Router<App> {
         .route("/operator/v1/approvals/{id}", get(approvals::show))
         .route("/operator/v1/approvals/{id}/approve", post(approvals::approve))
         .route("/operator/v1/approvals/{id}/deny", post(approvals::deny))
+        .route("/operator/v1/counters/{grant}", get(counters::of_grant))
         .route("/operator/v1/secrets", get(secrets::list))
         .route("/operator/v1/secrets/{name}", put(secrets::set).delete(secrets::remove))
         .route("/mcp/cli/secrets/upsert", post(secrets::upsert))

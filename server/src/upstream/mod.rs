@@ -32,6 +32,7 @@ pub(crate) use child::{GUARD, guard};
 pub(crate) use config::{ConfigError, LISTS, Loaded, Server, Transport, address, check_header, check_name, load, read};
 pub(crate) use error::{CallError, chain};
 pub(crate) use files::replace;
+pub(crate) use names::alias;
 pub(crate) use oauth::Flow;
 pub(crate) use registry::Registry;
 pub(crate) use remote::{Added, Remotes};

@@ -46,7 +46,7 @@ pub(super) fn prefix(server: &str) -> String {
 }
 
 /// The alias of a tool, when no other tool has it.
-pub(super) fn alias(server: &str, tool: &str) -> String {
+pub(crate) fn alias(server: &str, tool: &str) -> String {
     format!("{}{}", prefix(server), legal(tool))
 }
 

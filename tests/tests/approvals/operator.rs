@@ -57,6 +57,23 @@ fn only_the_operator_s_token_decides() {
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(64), "exuvia: this is not the operator's token\n"));
 }
 
+/// A refusal before the body has come: the connection cannot be used once more, and a client that was not told so lost its next
+/// request. Seen to fail with a refusal that does not say so.
+#[test]
+fn a_refusal_that_has_read_no_body_ends_its_connection() {
+    let server = Server::start();
+    let address = server.url.strip_prefix("http://").unwrap();
+    for (way, status) in [("/operator/v1/approvals/x/approve", "401"), ("/mcp", "403")] {
+        let host = if status == "401" { address } else { "evil.example" };
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "POST {way} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 2\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+}
+
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -17,11 +17,20 @@ fn a_policy_is_imported_and_nothing_is_lost_without_a_word() {
     write(&folder.path().join("theirs.json"), &theirs);
     let ran = run(&["theirs.json"]);
     assert_eq!(ran.status, Some(0));
+    let stranger = |name| {
+        format!(
+            "exuvia: no tool is called `{name}` here, so what it says of it binds nothing: `--server NAME` takes its tools for \
+             those of a server\n"
+        )
+    };
     assert_eq!(
         ran.stderr,
         "exuvia: /description: a remark, which is not kept\n\
          exuvia: /tools/good: its rules are written in this form: see that they say the same\n\
          exuvia: /tools/odd: `denyif` is not understood; every call of this tool is denied until its rules are written anew\n"
+            .to_owned()
+            + &stranger("good")
+            + &stranger("odd")
     );
     assert!(ran.stdout.starts_with("wrote `policy.json`, version sha256:"), "{}", ran.stdout);
     let read = |name: &str| -> Value { serde_json::from_slice(&fs::read(folder.path().join(name)).unwrap()).unwrap() };
@@ -30,7 +39,7 @@ fn a_policy_is_imported_and_nothing_is_lost_without_a_word() {
     assert_eq!(ours["tools"]["odd"]["deny_if"][0]["conditions"], json!([]));
     // What was imported is not imported differently.
     let again = run(&["policy.json", "--output", "again.json"]);
-    assert_eq!((again.stderr.as_str(), read("again.json")), ("", ours));
+    assert_eq!((again.stderr, read("again.json")), (stranger("good") + &stranger("odd"), ours));
     // Not over what is there, unless that is asked for.
     let datagen = include_str!("../../../policies/documents/executeCode.json");
     fs::write(folder.path().join("datagen.json"), datagen).unwrap();
@@ -47,6 +56,74 @@ fn a_policy_is_imported_and_nothing_is_lost_without_a_word() {
     let wrong = run(&["wrong.json", "--force"]);
     assert_eq!(wrong.status, Some(64));
     assert!(wrong.stderr.contains("the policy `wrong.json` cannot be taken in:\n/version: "), "{}", wrong.stderr);
+}
+
+/// A policy of Intercept, in YAML, for the tools of one server; and files that are made to do harm.
+#[test]
+fn a_policy_in_yaml_is_imported_for_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let import = |text: &str, arguments: &[&str]| -> support::Ran {
+        fs::write(folder.path().join("theirs.yaml"), text).unwrap();
+        let mut command = Command::new(binary());
+        command.args(["policy", "import", "theirs.yaml", "-o", "-"]).args(arguments).current_dir(folder.path());
+        command.output().unwrap().into()
+    };
+    let theirs = include_str!("intercept.yaml");
+    let ran = import(theirs, &["--server", "git-hub"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr,
+        "exuvia: /description: a remark, which is not kept\n\
+         exuvia: /tools/get_me: its rules are written in this form: see that they say the same\n\
+         exuvia: /tools/create_issue/rules/0/name: a remark, which is not kept\n\
+         exuvia: /tools/create_issue/rules/0/on_deny: limits have words of their own: not kept\n\
+         exuvia: /tools/delete_repository/rules/0/name: a remark, which is not kept\n\
+         exuvia: /tools/*/rules/0/name: a remark, which is not kept\n\
+         exuvia: /tools/*: its limits are in `all_tools`\n"
+    );
+    let ours: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let limit = |counter: &str, window: &str, max: u32| json!([{ "counter": counter, "window": window, "max": max, "scope": "grant" }]);
+    let expected = json!({
+        "version": "1",
+        "default": "deny",
+        "hide": ["mcp_git_hub_transfer_repository"],
+        "all_tools": { "limits": limit("all_rate_1", "minute", 60) },
+        "tools": {
+            "mcp_git_hub_create_issue": { "limits": limit("mcp_git_hub_create_issue_rate_1", "hour", 5) },
+            "mcp_git_hub_delete_repository": {
+                "deny_if": [{ "conditions": [], "on_deny": "Repository deletion is not permitted via AI agents" }],
+            },
+            "mcp_git_hub_get_me": {},
+        },
+    });
+    assert_eq!(ours, expected);
+    // Without the server's name, what it says is of no tool here, and that is said.
+    let without = import(theirs, &[]);
+    assert!(without.stderr.contains("exuvia: no tool is called `delete_repository` here"), "{}", without.stderr);
+    let deep = "[".repeat(1 << 20);
+    let bomb = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), ["*a"; 100].join(", "));
+    for (text, why) in [
+        (deep.as_str(), "recursion limit exceeded at line 1, column 34"),
+        (&bomb, "/b/2: with its aliases written out the document has more than 4194304 bytes"),
+        ("tools: {}\ntools: {}", "/tools: the key `tools` is there twice"),
+        ("version: '1'\n---\nversion: '1'", "there is more than one document at line "),
+        ("tools: {a: !exec {}}", "at line 1, column 12"),
+        ("", "(document): expected an object, found null"),
+    ] {
+        let ran = import(text, &[]);
+        assert_eq!(ran.status, Some(64), "{text:.40}");
+        assert!(ran.stderr.contains(why) && ran.stderr.len() < 1000, "{}", ran.stderr);
+    }
+    // A policy in force is JSON.
+    fs::write(folder.path().join("policy.yaml"), "version: '1'\ndefault: allow\n").unwrap();
+    let check: support::Ran = Command::new(binary())
+        .args(["policy", "check", "policy.yaml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(check.status, Some(64));
+    assert!(check.stderr.contains("not JSON: "), "{}", check.stderr);
 }
 
 /// The walk of docs/policy.md: from no policy to one that allows reading, bounds writing, and has a person approve refunds.

@@ -1,17 +1,23 @@
 //! `exuvia policy import`: a policy of others in our form.
 
 use super::super::print::{error, out};
+use super::super::shown::visible;
 use super::super::{Failure, Status};
 use crate::config::write_atomically;
+use crate::{mcp, upstream};
 use exuvia_policies::{Imported, Policy};
+use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The policy; `-` for standard input
+    /// The policy, in JSON or YAML; `-` for standard input
     file: PathBuf,
+    /// The server whose tools it names, as in mcp.json: `create_issue` is then `mcp_NAME_create_issue`
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
     /// Where to write it; `-` for standard output
     #[arg(short, long, value_name = "FILE", default_value = "policy.json")]
     output: PathBuf,
@@ -23,10 +29,20 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let name = arguments.file.display();
     let text = read(&arguments.file).map_err(|error| Failure::Usage(format!("could not read `{name}`: {error}")))?;
-    let Imported { policy, warnings } = Policy::import(text)
+    let named = |tool: &str| match &arguments.server {
+        Some(server) => upstream::alias(server, tool),
+        None => tool.to_owned(),
+    };
+    let Imported { policy, warnings } = Policy::import_as(text, named)
         .map_err(|error| Failure::Usage(format!("the policy `{name}` cannot be taken in:\n{error}")))?;
     for warning in &warnings {
         error(&format!("exuvia: {warning}"));
+    }
+    for name in strangers(&policy.to_json()) {
+        error(&format!(
+            "exuvia: no tool is called `{}` here, so what it says of it binds nothing: `--server NAME` takes its tools for those of a server",
+            visible(&name)
+        ));
     }
     let output = &arguments.output;
     if output == Path::new("-") {
@@ -40,6 +56,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .map_err(|source| Failure::Usage(format!("could not write `{}`: {source}", output.display())))?;
     out(&format!("wrote `{}`, version {}", output.display(), policy.digest()));
     Ok(Status::Finished)
+}
+
+/// Names of tools that neither this server nor an upstream server can have.
+fn strangers(policy: &Value) -> Vec<String> {
+    let named = policy["tools"].as_object().into_iter().flat_map(|tools| tools.keys().map(String::as_str));
+    let hidden = policy["hide"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let is_strange = |name: &&str| *name != "*" && !name.starts_with("mcp_") && !mcp::is_own(name);
+    named.chain(hidden).filter(is_strange).map(str::to_owned).collect()
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
