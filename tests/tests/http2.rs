@@ -168,6 +168,16 @@ def many():
     assert!(reach.streams.seen().len() < 12);
 }
 
+/// An address that a connection leads to may be one for some requests only. Seen to fail with `permit.connect` left out of
+/// `pool.rs`.
+#[test]
+fn an_address_is_decided_for_each_request_over_a_connection() {
+    let reach = Reach::of(&[], json!([]), json!({ "address": { "methods": ["GET"] } }), "");
+    let got = reach.run("[[httpx.get(url).status_code, told(lambda: httpx.post(url))] for url in (WEB, STREAMS)]");
+    let private = "httpx.ConnectError: [POLICY DENIED] This host leads to an address that is not public. (rule (private address))";
+    assert_eq!(got, json!([[200, private], [200, private]]));
+}
+
 /// Every failure is what the library raises natively.
 #[test]
 fn failures_are_each_librarys_own() {

@@ -50,7 +50,7 @@ impl Reach {
         Self::of(table, allow, json!({ "caps": caps }), config)
     }
 
-    /// `more`: of `x-sandbox`.
+    /// `more`: of `x-sandbox`; `address`, of the rule for `127.0.0.1`.
     pub(crate) fn of(table: &[(&str, &[&str])], allow: Value, mut more: Value, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(&["web.test", "127.0.0.1"]);
@@ -61,6 +61,9 @@ impl Reach {
         let ports = [web.port, plain.port, streams.port, frames.port];
         let mut rules =
             vec![json!({ "host": "web.test", "ports": ports }), json!({ "host": "127.0.0.1", "ports": ports })];
+        if let Some(Value::Object(of_the_address)) = more.as_object_mut().unwrap().remove("address") {
+            rules[1].as_object_mut().unwrap().extend(of_the_address);
+        }
         rules.extend(allow.as_array().unwrap().iter().cloned());
         for rule in rules.iter_mut().filter(|rule| rule["ports"] == "web") {
             rule["ports"] = json!(ports);

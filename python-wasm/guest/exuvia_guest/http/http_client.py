@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPMessage, HTTPResponse, HTTPSConnecti
 
 from exuvia_guest import host, scheduler
 from exuvia_guest.http import errors
-from exuvia_guest.http.exchange import LARGEST_WHOLE, Exchange, milliseconds
+from exuvia_guest.http.exchange import LARGEST_WHOLE, Exchange, milliseconds, parts
 
 # As `http.client` has versions, and `urllib3` that of HTTP/2, which the former does not speak natively.
 HTTP_2 = 20
@@ -99,7 +99,7 @@ class Line:
             raise errors.of_socket(failed) from failed
 
     def _send_held(self):
-        piece = b"".join(self._held)
+        data = b"".join(self._held)
         self._held, self._size = [], 0
         if self._failed is not None:
             # As where a server has hung up: what it said is told where the response is asked for.
@@ -108,7 +108,8 @@ class Line:
         try:
             if exchange.ended:
                 exchange.began(scheduler.wait_answer(exchange.begin(self._timed(), None)))
-            exchange.began(scheduler.wait_answer(exchange.send(piece, False)))
+            for part in parts(data):
+                exchange.began(scheduler.wait_answer(exchange.send(part, False)))
         except host.HostError as raised:
             self._failed = raised
 
