@@ -178,11 +178,14 @@ fn an_address_is_decided_for_each_request_over_a_connection() {
     assert_eq!(got, json!([[200, private], [200, private]]));
 }
 
-/// Every failure is what the library raises natively.
+/// Every failure is what the library raises natively. Seen to fail with `is_cut` left out of `exchange.rs`, when half a body was one
+/// that is whole, and with the number of headers not looked at there.
 #[test]
 fn failures_are_each_librarys_own() {
     let reach = Reach::start();
+    // Only where nothing comes is the time short.
     let names = |route: &str| {
+        let seconds = if ["silent", "stalls"].contains(&route) { 1 } else { 60 };
         reach.run(&format!(
             "
 def name(function):
@@ -192,8 +195,8 @@ def name(function):
         inner = getattr(raised, 'reason', None)
         return type(raised).__name__ + (f'/{{type(inner).__name__}}' if isinstance(inner, Exception) else '')
 url = f'{{STREAMS}}/{route}'
-[name(lambda: httpx.get(url, timeout=0.5).content), name(lambda: requests.get(url, timeout=0.5)),
- name(lambda: urllib3.request('GET', url, timeout=0.5, retries=0).data), name(lambda: urllib.request.urlopen(url, timeout=0.5).read())]"
+[name(lambda: httpx.get(url, timeout={seconds}).content), name(lambda: requests.get(url, timeout={seconds})),
+ name(lambda: urllib3.request('GET', url, timeout={seconds}, retries=0).data), name(lambda: urllib.request.urlopen(url, timeout={seconds}).read())]"
         ))
     };
     for (route, expected) in [

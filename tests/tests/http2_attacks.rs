@@ -72,7 +72,7 @@ fn a_server_that_leaves_is_believed_in_what_it_has_not_seen() {
 /// Seen to fail with nothing taken from `left` in `passage.rs`.
 #[test]
 fn a_body_without_an_end_is_ended_by_its_limits() {
-    let reach = Reach::with(&[], json!([]), json!({}), "largest_response = \"1MB\"\nidle_timeout = \"300ms\"\n");
+    let reach = Reach::with(&[], json!([]), json!({}), "largest_response = \"1MB\"\nidle_timeout = \"1s\"\n");
     let got = reach.run(
         "[told(lambda: httpx.get(f'{STREAMS}/endless')), told(lambda: httpx.get(f'{STREAMS}/stalls', timeout=None)),
           told(lambda: httpx.get(f'{STREAMS}/bytes/999000').status_code)]",
@@ -82,7 +82,7 @@ fn a_body_without_an_end_is_ended_by_its_limits() {
         json!([
             "httpx.ReadError: the response is larger than the 1000000 bytes that this server takes: ask for less of it, or raise \
              `egress.largest_response`",
-            "httpx.ReadTimeout: the server sent nothing for 300ms",
+            "httpx.ReadTimeout: the server sent nothing for 1s",
             200
         ])
     );

@@ -11,7 +11,7 @@ use super::upload::Body;
 use http::uri::{Scheme, Uri};
 use http::{Version, header};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper::rt::Executor;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -86,25 +86,9 @@ impl Shared {
             .handshake::<_, Body>(stream)
             .await
             .map_err(|error| Failure::Connect(error.to_string()))?;
-        let driver = Arc::new(Mutex::new(Some(driver)));
-        let driven = Arc::clone(&driver);
-        tasks.execute(poll_fn(move |context| {
-            let mut driver = driven.lock().unwrap_or_else(PoisonError::into_inner);
-            match driver.as_mut().map(|driver| Pin::new(driver).poll(context)) {
-                Some(Poll::Pending) => Poll::Pending,
-                _ => {
-                    // Requests that wait for it are told by this.
-                    driver.take();
-                    Poll::Ready(())
-                }
-            }
-        }));
-        let most = move || {
-            let driver = driver.lock().unwrap_or_else(PoisonError::into_inner);
-            driver.as_ref().map_or(0, hyper::client::conn::http2::Connection::current_max_send_streams)
-        };
+        let most = driven(driver, &tasks);
         let uses = Mutex::new(Uses { streams: 0, is_retired: false, since: Instant::now() });
-        Ok(Self { address, sender, most: Box::new(most), uses, allowance, tasks: tasks.0, _end: end })
+        Ok(Self { address, sender, most, uses, allowance, tasks: tasks.0, _end: end })
     }
 
     /// Whether it will ever serve another exchange.
@@ -168,6 +152,33 @@ impl Drop for Stream {
             self.of.tasks.cancel();
         }
     }
+}
+
+/// Moves what goes over a connection. Gives what tells how many streams its server takes at once.
+fn driven<S>(
+    driver: Connection<TokioIo<Metered<S>>, Body, Tasks>,
+    tasks: &Tasks,
+) -> Box<dyn Fn() -> usize + Send + Sync>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let driver = Arc::new(Mutex::new(Some(driver)));
+    let driven = Arc::clone(&driver);
+    tasks.execute(poll_fn(move |context| {
+        let mut driver = driven.lock().unwrap_or_else(PoisonError::into_inner);
+        match driver.as_mut().map(|driver| Pin::new(driver).poll(context)) {
+            Some(Poll::Pending) => Poll::Pending,
+            _ => {
+                // Requests that wait for it are told by this.
+                driver.take();
+                Poll::Ready(())
+            }
+        }
+    }));
+    Box::new(move || {
+        let driver = driver.lock().unwrap_or_else(PoisonError::into_inner);
+        driver.as_ref().map_or(0, Connection::current_max_send_streams)
+    })
 }
 
 fn builder(tasks: Tasks) -> Builder<Tasks> {
