@@ -223,6 +223,16 @@ with httpx.stream('GET', f'{WEB}/endless') as response:
  requests.post(WEB, data=b'z' * 5_000_000).json()['length'], read, asyncio.run(later()), some]",
     );
     assert_eq!(got, json!([5_000_000, 5_000_000, 5_000_000, 5_000_000, [3_000_000, 3_000_000], 1000]));
+    // More than fits a message, in one piece.
+    let got = reach.run(
+        "
+import asyncio
+async def later():
+    async with httpx.AsyncClient() as client:
+        return (await client.post(WEB, content=b'x' * 40_000_000)).json()['length']
+[httpx.post(WEB, content=b'x' * 40_000_000).json()['length'], requests.post(WEB, data=b'x' * 40_000_000).json()['length'], asyncio.run(later())]",
+    );
+    assert_eq!(got, json!([40_000_000, 40_000_000, 40_000_000]));
     let framing = |at: usize| {
         let seen = &reach.web.seen()[at];
         (seen.header("transfer-encoding").map(str::to_owned), seen.header("content-length").map(str::to_owned))

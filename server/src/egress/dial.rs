@@ -1,27 +1,22 @@
 //! A connection for a request that was let through, to an address that was let through: what is checked is what is
 //! connected to, and the name is not asked for a second time.
 
+use super::connection::Line;
 use super::failure::Failure;
-use super::pool::Connection;
-use super::upload::Body;
+use super::http1::Exclusive;
+use super::http2::Shared;
 use super::{Egress, tls};
 use crate::gate::Asker;
 use exuvia_policies::{AddressPermit, EgressPermit};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_util::task::AbortOnDropHandle;
 
 /// How long one of several addresses is tried, so that one that is dead does not take all the time.
 const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
-/// Most bytes and headers of the head of a response. Both are host memory.
-const LARGEST_HEAD: usize = 256 << 10;
-const MOST_HEADERS: usize = 256;
 
 pub(super) struct Dialler<'a> {
     pub(super) egress: &'a Egress,
@@ -31,19 +26,24 @@ pub(super) struct Dialler<'a> {
 }
 
 impl Dialler<'_> {
-    pub(super) async fn dial(&self, permit: &EgressPermit, within: Duration) -> Result<Connection, Failure> {
+    pub(super) async fn dial(&self, permit: &EgressPermit, within: Duration) -> Result<Line, Failure> {
         let dialled = tokio::time::timeout(within, self.dialled(permit)).await;
         dialled.unwrap_or(Err(Failure::ConnectTimeout(within)))
     }
 
-    async fn dialled(&self, permit: &EgressPermit) -> Result<Connection, Failure> {
+    async fn dialled(&self, permit: &EgressPermit) -> Result<Line, Failure> {
         let host = permit.host();
         let permitted = self.permitted(permit, &host).await?;
         let (address, stream) = connect(permitted, permit.port()).await?;
-        match self.tls.filter(|_| permit.is_encrypted()) {
-            Some(tls) => speaking(address, tls::handshake(tls, &host, stream).await?).await,
-            None if permit.is_encrypted() => Err(Failure::Tls("this connection is to be encrypted".into())),
-            None => speaking(address, stream).await,
+        if !permit.is_encrypted() {
+            return Ok(Line::Exclusive(Exclusive::speaking(address, stream).await?));
+        }
+        let Some(tls) = self.tls else { return Err(Failure::Tls("this connection is to be encrypted".into())) };
+        let stream = tls::handshake(tls, &host, stream).await?;
+        if tls::is_http2(&stream) {
+            Ok(Line::Shared(Arc::new(Shared::speaking(address, stream).await?)))
+        } else {
+            Ok(Line::Exclusive(Exclusive::speaking(address, stream).await?))
         }
     }
 
@@ -89,21 +89,4 @@ async fn connect(permitted: Vec<AddressPermit>, port: u16) -> Result<(IpAddr, Tc
         }
     }
     Err(Failure::Connect(last.to_string()))
-}
-
-async fn speaking<S>(address: IpAddr, stream: S) -> Result<Connection, Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.title_case_headers(true).max_headers(MOST_HEADERS).max_buf_size(LARGEST_HEAD);
-    let (sender, driver) = builder
-        .handshake::<_, Body>(TokioIo::new(stream))
-        .await
-        .map_err(|error| Failure::Connect(error.to_string()))?;
-    let driver = tokio::spawn(async move {
-        // What goes wrong is told to whoever waits for the response.
-        let _ = driver.await;
-    });
-    Ok(Connection::new(address, sender, AbortOnDropHandle::new(driver)))
 }

@@ -1,15 +1,16 @@
 //! One exchange: the request's body going out in pieces, then the response's coming in.
 
+use super::connection::{Answered, Connection, MOST_HEADERS, Unanswered};
 use super::failure::{Failure, chain};
 use super::message::{Head, Times};
 use super::passage::Passage;
-use super::pool::{Connection, Origin, Pool};
-use super::upload::Body;
+use super::pool::{Origin, Pool};
+use super::upload::Part;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::ext::ReasonPhrase;
-use hyper::{Request, Response};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -37,7 +38,7 @@ pub(super) type Began = (http::response::Parts, Vec<u8>, bool);
 /// A request on its way.
 pub(super) struct Sending {
     pub(super) way: Way,
-    pub(super) pieces: mpsc::Sender<Bytes>,
+    pub(super) parts: mpsc::Sender<Part>,
     /// Bytes to come, when the request said how many.
     pub(super) left: Option<u64>,
     pub(super) answer: AbortOnDropHandle<Result<Answered, Unanswered>>,
@@ -54,36 +55,6 @@ pub(super) struct Receiving {
     failed: Option<Failure>,
 }
 
-pub(super) type Answered = (Connection, Response<Incoming>);
-
-pub(super) enum Unanswered {
-    /// Nothing of it was sent: the connection had been ended.
-    Unsent(Request<Body>),
-    Failed(Failure),
-}
-
-/// Sends a request, and waits for its response's head.
-pub(super) async fn answered(mut connection: Connection, request: Request<Body>) -> Result<Answered, Unanswered> {
-    match connection.sender.try_send_request(request).await {
-        Ok(response) => Ok((connection, response)),
-        Err(mut error) => Err(match error.take_message() {
-            Some(unsent) => Unanswered::Unsent(unsent),
-            None => Unanswered::Failed(unanswered(error.error())),
-        }),
-    }
-}
-
-fn unanswered(error: &hyper::Error) -> Failure {
-    if error.is_parse() || error.is_parse_too_large() {
-        Failure::Protocol(format!("the server's response is not HTTP: {}", chain(error)))
-    } else if error.is_user() || error.is_body_write_aborted() {
-        Failure::Write(format!("the request's body ended before its end: {}", chain(error)))
-    } else {
-        // However it went: without a word, in the middle of TLS, or with a reset.
-        Failure::Disconnected
-    }
-}
-
 impl Way {
     /// Does something of it, at most for so long, and not longer than the whole may take.
     pub(super) async fn within<T>(
@@ -93,14 +64,21 @@ impl Way {
         doing: impl Future<Output = T>,
     ) -> Result<T, Failure> {
         let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(self.too_long());
+        }
         match tokio::time::timeout(most.min(left), doing).await {
             Ok(done) => Ok(done),
-            Err(_) if left < most => Err(Failure::TooMuch(format!(
-                "the exchange took longer than the {:?} that this server allows (`egress.exchange_timeout`)",
-                self.longest
-            ))),
+            Err(_) if left < most => Err(self.too_long()),
             Err(_) => Err(late(most)),
         }
+    }
+
+    fn too_long(&self) -> Failure {
+        Failure::TooMuch(format!(
+            "the exchange took longer than the {:?} that this server allows (`egress.exchange_timeout`)",
+            self.longest
+        ))
     }
 
     /// The response's head, once it is there.
@@ -123,17 +101,20 @@ impl Sending {
         if piece.is_empty() {
             return Ok(());
         }
-        let sent = self.way.within(self.way.times.write, Failure::WriteTimeout, self.pieces.send(piece)).await?;
-        drop(sent);
-        Ok(())
+        self.part(Part::Piece(piece)).await
     }
 
-    /// What the passage has held back of the body.
+    /// What the passage has held back of the body, and that it is whole.
     async fn rest(&mut self) -> Result<(), Failure> {
         let piece = self.way.passage.left()?;
         if !piece.is_empty() {
-            drop(self.way.within(self.way.times.write, Failure::WriteTimeout, self.pieces.send(piece)).await?);
+            self.part(Part::Piece(piece)).await?;
         }
+        self.part(Part::End).await
+    }
+
+    async fn part(&self, part: Part) -> Result<(), Failure> {
+        drop(self.way.within(self.way.times.write, Failure::WriteTimeout, self.parts.send(part)).await?);
         Ok(())
     }
 
@@ -143,14 +124,10 @@ impl Sending {
             return Err(too_long_or_short());
         }
         self.rest().await?;
-        let Self { way, pieces, answer, .. } = self;
-        drop(pieces);
+        let Self { way, answer, .. } = self;
         let lost = |_| Unanswered::Failed(Failure::Disconnected);
-        match way.response(async { answer.await.map_err(lost)? }).await? {
-            Ok(answered) => Receiving::begin(way, answered).await,
-            Err(Unanswered::Unsent(_)) => Err(Failure::Disconnected),
-            Err(Unanswered::Failed(failure)) => Err(failure),
-        }
+        let answered = way.response(async { answer.await.map_err(lost)? }).await??;
+        Receiving::begin(way, answered).await
     }
 }
 
@@ -161,6 +138,10 @@ fn too_long_or_short() -> Failure {
 impl Receiving {
     pub(super) async fn begin(mut way: Way, (connection, response): Answered) -> Result<(Self, Began), Failure> {
         let (mut head, body) = response.into_parts();
+        if head.headers.len() > MOST_HEADERS {
+            return Err(Failure::Protocol(format!("the server's response has more than {MOST_HEADERS} headers")));
+        }
+        connection.took(head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum());
         way.passage.response(&mut head)?;
         let mut receiving = Self { way, connection: Some(connection), body, rest: Bytes::new(), failed: None };
         let (piece, end) = receiving.piece(false).await?;
@@ -190,14 +171,15 @@ impl Receiving {
             let frame = match frame {
                 // There will be more; what is there is not held back for it.
                 None => break,
+                // A stream that is reset may end so, too.
+                Some(None) if self.is_cut() => Err(Failure::Read(CUT.into())),
                 Some(None) => {
                     self.over();
                     break;
                 }
                 Some(Some(frame)) => frame.map_err(|error| ended_early(&error)),
             };
-            // What are no bytes are the headers behind a body, which no library here has a place for.
-            let bytes = frame.and_then(|frame| self.way.passage.comes(frame.into_data().unwrap_or_default()));
+            let bytes = frame.and_then(|frame| self.comes(frame));
             match bytes {
                 Ok(bytes) => self.put(bytes, &mut piece),
                 Err(failure) if piece.is_empty() && waits => return Err(failure),
@@ -215,6 +197,20 @@ impl Receiving {
         Ok((piece, self.connection.is_none() && self.rest.is_empty() && self.failed.is_none()))
     }
 
+    /// What are no bytes are the headers behind a body, which no library here has a place for.
+    fn comes(&mut self, frame: Frame<Bytes>) -> Result<Bytes, Failure> {
+        let bytes = frame.into_data().unwrap_or_default();
+        if let Some(connection) = &self.connection {
+            connection.took(bytes.len());
+        }
+        self.way.passage.comes(bytes)
+    }
+
+    /// Whether the body ended without its end.
+    fn is_cut(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_stream) && !self.body.is_end_stream()
+    }
+
     fn put(&mut self, bytes: Bytes, piece: &mut Vec<u8>) {
         let rest = std::mem::take(&mut self.rest);
         let mut bytes = if rest.is_empty() { bytes } else { [rest, bytes].concat().into() };
@@ -229,15 +225,18 @@ impl Receiving {
 
     /// Nothing more comes: the connection can be used for another exchange.
     fn over(&mut self) {
-        if let (Some(connection), Some((origin, pool))) = (self.connection.take(), self.way.back.take()) {
-            pool.give_back(origin, connection);
+        if let Some(connection) = self.connection.take() {
+            connection.over(self.way.back.take());
         }
     }
 }
 
+const CUT: &str = "the server ended the connection before the end of the response";
+
 fn ended_early(error: &hyper::Error) -> Failure {
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return Failure::Read("the server ended the connection before the end of the response".into());
+    let is_lost = error.source().and_then(|source| source.downcast_ref()).is_some_and(h2::Error::is_io);
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_lost {
+        return Failure::Read(CUT.into());
     }
     Failure::Read(format!("the response ended before its end: {}", chain(error)))
 }

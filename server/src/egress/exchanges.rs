@@ -1,12 +1,13 @@
 //! The exchanges of one execution, by the numbers that its program gave them.
 
 use super::Egress;
-use super::dial::Dialler;
-use super::exchange::{self, Began, Receiving, Sending, Unanswered, Way, answered};
+use super::connection::Connection;
+use super::connector::Connector;
+use super::exchange::{self, Began, Receiving, Sending, Way};
 use super::failure::Failure;
 use super::message::{Begin, More, Number, Ok as Answered, Piece};
 use super::passage::{Passage, Traffic};
-use super::pool::{Connection, Origin, Pool};
+use super::pool::Origin;
 use super::request::Asked;
 use super::secrets;
 use super::upload::Body;
@@ -15,13 +16,11 @@ use crate::gate::Asker;
 use crate::secrets::Bound;
 use exuvia_policies::{EgressPermit, EgressRequest};
 use exuvia_runtime::{Message, Witness};
-use hyper::Request;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::{Mutex as Turn, Semaphore};
-use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Most exchanges of one execution that are under way. Each may hold a head, and two pieces of a body.
@@ -30,15 +29,12 @@ const MOST_OPEN: usize = 256;
 const MOST_AT_ONCE: usize = 64;
 /// Most exchanges of one execution in all.
 const MOST_EXCHANGES: u64 = 1_000_000;
-/// How long a connection that waited may take to say that it can be used.
-const READY: Duration = Duration::from_millis(100);
 
 /// What one execution has to do with servers. Dropped, everything of it ends.
 pub(crate) struct Exchanges {
     egress: Arc<Egress>,
     traffic: Arc<Traffic>,
-    pool: Arc<Pool>,
-    tls: OnceLock<TlsConnector>,
+    connector: Connector,
     begun: AtomicU64,
     at_once: Semaphore,
     open: Mutex<HashMap<u64, Arc<Turn<Stage>>>>,
@@ -56,11 +52,11 @@ impl Exchanges {
     /// `most`: bytes that the execution may send and receive, by its policy.
     pub(crate) fn new(egress: Arc<Egress>, live: Arc<Live>, bound: Arc<Bound>, most: Option<u64>) -> Self {
         let traffic = Arc::new(Traffic { gate: Arc::clone(&egress.gate), live, bound, most });
+        let connector = Connector::new(Arc::clone(&egress), Arc::clone(&traffic));
         Self {
             egress,
             traffic,
-            pool: Arc::default(),
-            tls: OnceLock::new(),
+            connector,
             begun: AtomicU64::new(0),
             at_once: Semaphore::new(MOST_AT_ONCE),
             open: Mutex::default(),
@@ -183,81 +179,31 @@ impl Exchanges {
             times: begin.times(settings),
             until: Instant::now() + settings.exchange,
             longest: settings.exchange,
-            back: (!asked.closes).then(|| (origin.clone(), Arc::clone(&self.pool))),
+            back: (!asked.closes).then(|| (origin.clone(), Arc::clone(self.connector.pool()))),
         };
         way.passage.request(&mut asked, begin.stream)?;
         // What must not leave is refused before there is a connection.
         let body = if body.is_empty() { None } else { Some(way.passage.whole(&body, &mut asked)?) };
-        let (connection, waited) = self.connected(&origin, &way).await?;
+        let connection = self.connector.connected(&origin, &way).await?;
         if !asked.is_repeatable() {
             witness.leaves().await?;
         }
         if begin.stream {
             return Ok((Self::uploading(way, asked, connection), None));
         }
-        let body = body.map_or_else(|| Body::empty(asked.is_chunked), |body| Body::Whole(Some(body)));
-        let answered = self.exchanged(&way, connection, waited, request(asked, body)).await?;
+        let answered = self.connector.exchanged(&origin, &way, connection, &asked, body.as_ref()).await?;
         let (receiving, first) = Receiving::begin(way, answered).await?;
         Ok((Stage::Receiving(Box::new(receiving)), Some(first)))
-    }
-
-    /// Sends a request whose body is whole. A connection that had waited may have been ended meanwhile: then nothing was
-    /// sent, and another one is made.
-    async fn exchanged(
-        &self,
-        way: &Way,
-        connection: Connection,
-        waited: bool,
-        request: Request<Body>,
-    ) -> Result<exchange::Answered, Failure> {
-        let failed = |unanswered| match unanswered {
-            Unanswered::Failed(failure) => failure,
-            Unanswered::Unsent(_) => Failure::Disconnected,
-        };
-        match way.response(answered(connection, request)).await? {
-            Err(Unanswered::Unsent(unsent)) if waited => {
-                let connection = self.dialled(way).await?;
-                way.response(answered(connection, unsent)).await?.map_err(failed)
-            }
-            other => other.map_err(failed),
-        }
     }
 
     /// Sends a request whose body follows.
     fn uploading(mut way: Way, asked: Asked, connection: Connection) -> Stage {
         let left = asked.length;
-        let (pieces, body) = Body::pieces(left.filter(|_| !way.passage.changes_length()));
+        let (parts, body) = Body::pieces(left.filter(|_| !way.passage.changes_length()));
         // A server may answer before it has read all: then the connection is of no further use.
         way.back = None;
-        let answer = AbortOnDropHandle::new(tokio::spawn(answered(connection, request(asked, body))));
-        Stage::Sending(Box::new(Sending { way, pieces, left, answer }))
-    }
-
-    /// A connection, and whether it is one that had waited.
-    async fn connected(&self, origin: &Origin, way: &Way) -> Result<(Connection, bool), Failure> {
-        while let Some(mut connection) = self.pool.take(origin, way.passage.permit()) {
-            let ready = tokio::time::timeout(READY, connection.sender.ready()).await;
-            if ready.is_ok_and(|ready| ready.is_ok()) {
-                return Ok((connection, true));
-            }
-        }
-        Ok((self.dialled(way).await?, false))
-    }
-
-    async fn dialled(&self, way: &Way) -> Result<Connection, Failure> {
-        let tls = match self.tls.get() {
-            Some(tls) => tls,
-            None if way.passage.permit().is_encrypted() => {
-                let made = self.egress.tls.connector()?;
-                self.tls.get_or_init(|| made)
-            }
-            None => return self.dialler(None).dial(way.passage.permit(), way.times.connect).await,
-        };
-        self.dialler(Some(tls)).dial(way.passage.permit(), way.times.connect).await
-    }
-
-    fn dialler<'a>(&'a self, tls: Option<&'a TlsConnector>) -> Dialler<'a> {
-        Dialler { egress: &self.egress, asker: Asker::program(&self.traffic.live), tls }
+        let answer = AbortOnDropHandle::new(tokio::spawn(connection.answered(asked, body)));
+        Stage::Sending(Box::new(Sending { way, parts, left, answer }))
     }
 
     fn decided(&self, begin: &Begin, asked: &Asked) -> Result<EgressPermit, Failure> {
@@ -294,15 +240,6 @@ impl Exchanges {
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Turn<Stage>>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn request(asked: Asked, body: Body) -> Request<Body> {
-    let Asked { method, target, headers, .. } = asked;
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = target;
-    *request.headers_mut() = headers;
-    request
 }
 
 /// An answer message of JSON and a piece.

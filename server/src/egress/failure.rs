@@ -22,6 +22,8 @@ pub(super) enum Failure {
     WriteTimeout(Duration),
     /// The server ended the connection before its response began.
     Disconnected,
+    /// It ended the exchange so, by HTTP/2.
+    Reset(String),
     ReadTimeout(Duration),
     /// What came is not HTTP.
     Protocol(String),
@@ -50,6 +52,7 @@ impl Failure {
                 ("HttpWriteTimeout", format!("the server took nothing of the body for {after:?}"))
             }
             Self::Disconnected => ("HttpDisconnected", "the server ended the connection without a response".into()),
+            Self::Reset(why) => ("HttpDisconnected", why),
             Self::ReadTimeout(after) => ("HttpReadTimeout", format!("the server sent nothing for {after:?}")),
             Self::Protocol(why) => ("HttpProtocol", why),
             Self::Read(why) => ("HttpRead", why),

@@ -103,7 +103,11 @@ pub(super) struct Head<'a> {
 
 impl<'a> Head<'a> {
     pub(super) fn new(status: StatusCode, version: Version, reason: &[u8], headers: &'a HeaderMap, end: bool) -> Self {
-        let version = if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
+        let version = match version {
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2",
+            _ => "HTTP/1.1",
+        };
         let headers = headers.iter().map(|(name, value)| (name.as_str(), latin1(value.as_bytes()))).collect();
         Self { status: status.as_u16(), reason: latin1(reason), version, headers, end }
     }

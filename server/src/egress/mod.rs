@@ -3,17 +3,23 @@
 //!
 //! - `message`: what the guest says (`python-wasm/guest/ABI.md`); `request`: a request out of that, checked;
 //! - `names`: from a name to addresses, `dns`: with a name server of the operator's choice;
-//! - `dial`: a connection to an address that was let through; `pool`: those of one execution that wait to be used again;
+//! - `dial`: a connection to an address that was let through; `connection`: what an exchange has of it, by `http1` all, by `http2`
+//!   a stream, within an `allowance`; `pool`: those of one execution that can be used again; `connector`: one of either;
 //! - `exchanges`: the exchanges of one execution; `exchange`: one of them; `upload`: a request's body, in pieces;
 //! - `passage`: where everything passes that leaves for a server or comes from one; `secrets`: puts their values in, and takes
 //!   them out;
 //! - `failure`: what the program is told instead of an answer.
 
+mod allowance;
+mod connection;
+mod connector;
 mod dial;
 mod dns;
 mod exchange;
 mod exchanges;
 mod failure;
+mod http1;
+mod http2;
 mod message;
 mod names;
 mod passage;

@@ -19,7 +19,7 @@ const NOT_THE_GUESTS: [&str; 7] =
     ["proxy-connection", "proxy-authorization", "proxy-authenticate", "te", "trailer", "upgrade", "http2-settings"];
 
 /// The parts of a request that can be sent as they are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) target: Uri,

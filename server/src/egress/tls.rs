@@ -15,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 /// TLS sessions that one execution keeps.
 const SESSIONS: usize = 32;
+const HTTP2: &[u8] = b"h2";
 
 pub(super) struct Tls {
     /// Or why no server can be verified on this machine.
@@ -53,8 +54,13 @@ fn config(own: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Whether the server chose HTTP/2 of what it was offered.
+pub(super) fn is_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP2)
 }
 
 /// The handshake, for the name that the gate has decided on.

@@ -36,4 +36,11 @@ impl Authority {
     pub(super) fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
     }
+
+    /// For a server that speaks HTTP/2.
+    pub(super) fn server_of_http2(&self) -> Arc<ServerConfig> {
+        let mut config = (*self.server).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
+    }
 }

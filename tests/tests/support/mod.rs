@@ -4,12 +4,14 @@
 pub(crate) mod authority;
 pub(crate) mod counts;
 pub(crate) mod forms;
+pub(crate) mod frames;
 pub(crate) mod leaks;
 pub(crate) mod names;
 pub(crate) mod reach;
 pub(crate) mod recorder;
 pub(crate) mod records;
 pub(crate) mod server;
+pub(crate) mod streams;
 pub(crate) mod web;
 
 use std::path::Path;

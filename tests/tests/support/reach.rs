@@ -6,8 +6,10 @@
 )]
 
 use super::authority::Authority;
+use super::frames::Frames;
 use super::names::Names;
 use super::server::{Server, command};
+use super::streams::Streams;
 use super::web::Web;
 use serde_json::{Value, json};
 use std::fs;
@@ -19,6 +21,10 @@ pub(crate) struct Reach {
     /// Encrypted: `https://web.test:PORT`.
     pub(crate) web: Web,
     pub(crate) plain: Web,
+    /// Speaks HTTP/2: `https://web.test:PORT`, too.
+    pub(crate) streams: Streams,
+    /// Speaks it wrongly, as a test says.
+    pub(crate) frames: Frames,
     pub(crate) names: Names,
     folder: TempDir,
 }
@@ -41,20 +47,29 @@ impl Reach {
 
     /// `table`: names beside that. `allow`: rules beside these; `"ports": "web"` is those of the web servers. `caps`: of the policy. `config`: lines of `[egress]`.
     pub(crate) fn with(table: &[(&str, &[&str])], allow: Value, caps: Value, config: &str) -> Self {
+        Self::of(table, allow, json!({ "caps": caps }), config)
+    }
+
+    /// `more`: of `x-sandbox`; `address`, of the rule for `127.0.0.1`.
+    pub(crate) fn of(table: &[(&str, &[&str])], allow: Value, mut more: Value, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(&["web.test", "127.0.0.1"]);
         let (web, plain) = (Web::encrypted(&authority), Web::plain());
+        let (streams, frames) = (Streams::start(&authority), Frames::start(&authority));
         let own: [(&str, &[&str]); 1] = [("web.test", &["127.0.0.1"])];
         let names = Names::start(&[&own, table].concat());
-        let ports = [web.port, plain.port];
+        let ports = [web.port, plain.port, streams.port, frames.port];
         let mut rules =
             vec![json!({ "host": "web.test", "ports": ports }), json!({ "host": "127.0.0.1", "ports": ports })];
+        if let Some(Value::Object(of_the_address)) = more.as_object_mut().unwrap().remove("address") {
+            rules[1].as_object_mut().unwrap().extend(of_the_address);
+        }
         rules.extend(allow.as_array().unwrap().iter().cloned());
         for rule in rules.iter_mut().filter(|rule| rule["ports"] == "web") {
             rule["ports"] = json!(ports);
         }
-        let policy =
-            json!({ "version": "1", "default": "allow", "x-sandbox": { "egress": { "allow": rules }, "caps": caps } });
+        more["egress"] = json!({ "allow": rules });
+        let policy = json!({ "version": "1", "default": "allow", "x-sandbox": more });
         let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
         write("policy.json", policy.to_string());
         write("ca.pem", authority.pem().to_owned());
@@ -62,7 +77,7 @@ impl Reach {
         let egress = format!("[egress]\nca_file = {ca_file:?}\ndns = \"{}\"\n{config}", names.address);
         write("exuvia.toml", egress);
         let server = start(folder.path());
-        Self { server, web, plain, names, folder }
+        Self { server, web, plain, streams, frames, names, folder }
     }
 
     /// What a program's last expression gives, with the ports and the prelude in front of it.
@@ -73,9 +88,10 @@ impl Reach {
     }
 
     pub(crate) fn script(&self, script: &str) -> String {
-        let (web, plain) = (self.web.port, self.plain.port);
+        let (web, plain, streams, frames) = (self.web.port, self.plain.port, self.streams.port, self.frames.port);
         format!(
-            "{PRELUDE}WEB, PLAIN = 'https://web.test:{web}', 'http://web.test:{plain}'\nPORT, PLAIN_PORT = {web}, {plain}\n{script}"
+            "{PRELUDE}WEB, PLAIN = 'https://web.test:{web}', 'http://web.test:{plain}'\nPORT, PLAIN_PORT = {web}, {plain}\n\
+             STREAMS, FRAMES = 'https://web.test:{streams}', 'https://web.test:{frames}'\nSTREAMS_PORT = {streams}\n{script}"
         )
     }
 

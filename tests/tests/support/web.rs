@@ -7,8 +7,9 @@ use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -42,6 +43,10 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     kept: Mutex<Vec<u8>>,
     connections: AtomicUsize,
+    /// Those of them that have ended.
+    ended: AtomicUsize,
+    /// Those that read nothing end.
+    is_enough: AtomicBool,
     authority: Option<Authority>,
 }
 
@@ -65,7 +70,10 @@ impl Web {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.serve(stream));
+                std::thread::spawn(move || {
+                    shared.serve(stream);
+                    shared.ended.fetch_add(1, Ordering::Relaxed);
+                });
             }
         });
         web
@@ -78,6 +86,14 @@ impl Web {
 
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all of them have ended.
+    pub(crate) fn is_left(&self) {
+        self.shared.is_enough.store(true, Ordering::Relaxed);
+        while self.shared.ended.load(Ordering::Relaxed) < self.connections() {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -129,6 +145,20 @@ impl Shared {
                 raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
                 let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
                 while raw(&chunk).is_some() {}
+                None
+            }
+            "drips" => {
+                raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+                while raw("1\r\nx\r\n").is_some() {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                None
+            }
+            // Reads nothing, as long as the client has something to say.
+            "deaf" => {
+                while !self.is_enough.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 None
             }
             "silent" => wait_for_the_end(line),
@@ -188,7 +218,7 @@ fn read(from: &mut impl BufRead, connection: usize) -> Option<Seen> {
         headers.push((name.to_owned(), value.to_owned()));
     }
     let mut seen = Seen { line, headers, body: Vec::new(), connection };
-    if seen.path().starts_with("/early") {
+    if ["/early", "/deaf"].contains(&seen.path()) {
         return Some(seen);
     }
     let length = seen.header("content-length").map(|length| length.parse().unwrap());

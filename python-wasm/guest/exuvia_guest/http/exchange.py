@@ -137,6 +137,12 @@ class Exchange:
         return b""
 
 
+def parts(data):
+    """A body's bytes, in parts that a message has room for."""
+    for at in range(0, len(data), LARGEST_WHOLE):
+        yield data[at : at + LARGEST_WHOLE]
+
+
 def grouped(pieces):
     """The pieces of a body, joined until they are large enough to be worth a message. Yields (bytes, whether it is the last)."""
     held, size = [], 0
@@ -146,7 +152,8 @@ def grouped(pieces):
         held.append(piece)
         size += len(piece)
         if size > LARGEST_WHOLE:
-            yield b"".join(held), False
+            for part in parts(b"".join(held)):
+                yield part, False
             held, size = [], 0
     yield b"".join(held), True
 
@@ -175,7 +182,8 @@ async def perform_later(fields, pieces):
         if size > LARGEST_WHOLE:
             if exchange.ended:
                 exchange.began(await loops.answer(exchange.begin(fields, None)))
-            exchange.began(await loops.answer(exchange.send(b"".join(held), False)))
+            for part in parts(b"".join(held)):
+                exchange.began(await loops.answer(exchange.send(part, False)))
             held, size = [], 0
     body = b"".join(held)
     if exchange.ended:

@@ -9,7 +9,11 @@ from http.client import HTTPConnection, HTTPMessage, HTTPResponse, HTTPSConnecti
 
 from exuvia_guest import host, scheduler
 from exuvia_guest.http import errors
-from exuvia_guest.http.exchange import LARGEST_WHOLE, Exchange, milliseconds
+from exuvia_guest.http.exchange import LARGEST_WHOLE, Exchange, milliseconds, parts
+
+# As `http.client` has versions, and `urllib3` that of HTTP/2, which the former does not speak natively.
+HTTP_2 = 20
+VERSIONS = {"HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": HTTP_2}
 
 _begin = HTTPResponse.begin
 _send_output = HTTPConnection._send_output
@@ -95,7 +99,7 @@ class Line:
             raise errors.of_socket(failed) from failed
 
     def _send_held(self):
-        piece = b"".join(self._held)
+        data = b"".join(self._held)
         self._held, self._size = [], 0
         if self._failed is not None:
             # As where a server has hung up: what it said is told where the response is asked for.
@@ -104,7 +108,8 @@ class Line:
         try:
             if exchange.ended:
                 exchange.began(scheduler.wait_answer(exchange.begin(self._timed(), None)))
-            exchange.began(scheduler.wait_answer(exchange.send(piece, False)))
+            for part in parts(data):
+                exchange.began(scheduler.wait_answer(exchange.send(part, False)))
         except host.HostError as raised:
             self._failed = raised
 
@@ -216,14 +221,15 @@ def begin(self):
     head = raw.begin()
     self.code = self.status = head.status
     self.reason = head.reason
-    self.version = 10 if head.version == "HTTP/1.0" else 11
+    self.version = VERSIONS.get(head.version, 11)
     message = HTTPMessage()
     message._headers = head.headers
     self.headers = self.msg = message
     # The host has taken the framing off.
     self.chunked = False
     self.chunk_left = None
-    self.will_close = self._check_close()
+    # Only HTTP/1 says it in headers.
+    self.will_close = self.version != HTTP_2 and self._check_close()
     length = None if message.get("transfer-encoding") else message.get("content-length")
     self.length = int(length) if length and length.isdigit() else None
     if self.status in (204, 304) or self._method == "HEAD":

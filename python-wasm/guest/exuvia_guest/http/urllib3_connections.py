@@ -5,7 +5,7 @@ import functools
 
 from exuvia_guest import host
 from exuvia_guest.http import errors
-from exuvia_guest.http.http_client import Line
+from exuvia_guest.http.http_client import HTTP_2, Line
 from requests import adapters
 from requests import exceptions as of_requests
 from urllib3 import connection, exceptions
@@ -36,6 +36,8 @@ def getresponse(self):
         raise _translated(self, raised, told) from told
     # The host has taken the framing off.
     response.chunked = False
+    if response.version == HTTP_2:
+        response.version_string = "HTTP/2"
     return response
 
 
