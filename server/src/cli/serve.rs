@@ -11,7 +11,7 @@ use crate::egress::Egress;
 use crate::executions::{Executor, Keep, Parts};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
-use crate::http::{self, Guard, Hosts};
+use crate::http::{self, Guard, Hosts, Stop};
 use crate::mcp;
 use crate::packages::{Images, Packages};
 use crate::secrets::{Secrets, close_memory, no_core_files};
@@ -93,21 +93,39 @@ async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failu
     let listener = if stdio { None } else { Some(bind(config.listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
     let app = start(&config, data, address, !stdio)?;
-    let stop = stop_on_signal()?;
-    let served = match listener {
-        Some(listener) => {
-            let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
-            let guard = guard(&config, &app, operator, address);
-            let serving = http::serve(listener, app.clone(), guard, stop.clone());
-            let announcing = announce(&config, &app, address);
-            let (served, ()) = tokio::join!(serving, announcing);
-            served.map_err(|source| Failure::System { doing: "serve", source })
-        }
-        None => mcp::serve_stdio(app.clone(), stop.clone()).await.map_err(Failure::Server),
+    let stop = Stop { begun: stop_on_signal()?, over: CancellationToken::new() };
+    let serving = async {
+        let served = match listener {
+            Some(listener) => serve_http(listener, &config, data, &app, address, &stop).await,
+            None => mcp::serve_stdio(app.clone(), stop.over.clone()).await.map_err(Failure::Server),
+        };
+        stop.begun.cancel();
+        served
     };
-    app.executor.stop(GRACE).await;
+    // Beside the requests under way: one that waits for a job must not keep the server for as long as that runs.
+    let stopping = async {
+        stop.begun.cancelled().await;
+        app.executor.stop(GRACE).await;
+        stop.over.cancel();
+    };
+    let (served, ()) = tokio::join!(serving, stopping);
+    app.executor.written().await;
     app.upstreams.stop().await;
     served.map(|()| Status::Finished)
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    config: &Config,
+    data: &Data,
+    app: &App,
+    address: SocketAddr,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
+    let serving = http::serve(listener, app.clone(), guard(config, app, operator, address), stop);
+    let (served, ()) = tokio::join!(serving, announce(config, app, address));
+    served.map_err(|source| Failure::System { doing: "serve", source })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

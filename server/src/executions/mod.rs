@@ -361,9 +361,13 @@ impl Executor {
             live.leave.cancel();
         }
         for live in all.iter().filter(|live| matches!(live.state(), State::Running | State::WaitingApproval)) {
-            // Time passing is as good an end of this wait.
-            let _ = tokio::time::timeout(grace.max(Duration::from_secs(1)), live.left()).await;
+            live.left_within(grace.max(Duration::from_secs(1))).await;
         }
+        self.written().await;
+    }
+
+    /// Waits until all that has ended is on the disk.
+    pub(crate) async fn written(&self) {
         prune::write(&self.0).await;
     }
 }
