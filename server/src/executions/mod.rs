@@ -47,6 +47,7 @@ pub(crate) use keep::Keep;
 pub(crate) use keys::Submitted;
 pub(crate) use live::Live;
 pub(crate) use outputs::nearest;
+pub(crate) use record::Bounds;
 use record::Record;
 pub(crate) use recorded::{Difference, Recorded, Verdict};
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};

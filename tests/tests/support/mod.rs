@@ -6,6 +6,7 @@ pub(crate) mod counts;
 pub(crate) mod forms;
 pub(crate) mod leaks;
 pub(crate) mod names;
+pub(crate) mod packages;
 pub(crate) mod reach;
 pub(crate) mod recorder;
 pub(crate) mod records;
