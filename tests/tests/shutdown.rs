@@ -72,8 +72,8 @@ fn job(counts: &Counts, key: &str) -> String {
 /// Sleepers stay in memory: these are about what runs.
 const RUNNING: &str = "sleeping = 0\nrecoveries = 0\n";
 
-/// Seen to fail with `Run::stops` not looking at the cancellation (the cancelled jobs go on after the restart), with one that takes each
-/// stop for a cancellation, and with a job that was left waiting for nothing.
+/// Seen to fail with `Run::stops` not looking at the cancellation (it has no answer, and the job goes on), with one that takes each stop for a
+/// cancellation, and with a job that was left waiting for nothing (no answer).
 #[test]
 fn a_cancellation_while_the_server_stops_is_one_and_the_stop_is_none() {
     let mut counts = Counts::start(RUNNING);
@@ -122,7 +122,7 @@ fn who_follows_a_job_does_not_keep_the_server_and_hears_that_it_ends() {
     assert_eq!(counts.server.wait(&uuid)["result"], "woke");
 }
 
-/// Seen to fail with MCP told of the beginning of the stop: the call is ended at once, without an answer.
+/// Seen to fail with MCP's service told of the beginning of the stop: the call is ended at once, without an answer.
 #[test]
 fn a_script_that_a_client_waits_for_has_its_time_to_end() {
     let mut counts = Counts::start("");

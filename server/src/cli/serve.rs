@@ -97,7 +97,10 @@ async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failu
     let serving = async {
         let served = match listener {
             Some(listener) => serve_http(listener, &config, data, &app, address, &stop).await,
-            None => mcp::serve_stdio(app.clone(), stop.over.clone()).await.map_err(Failure::Server),
+            None => tokio::select! {
+                served = mcp::serve_stdio(app.clone()) => served.map_err(Failure::Server),
+                () = stop.late() => Ok(()),
+            },
         };
         stop.begun.cancel();
         served

@@ -29,13 +29,21 @@ pub(crate) struct Stop {
     pub(crate) over: CancellationToken,
 }
 
+impl Stop {
+    /// Until whoever has not sent a request by now, or not read the answer, may not do so at all.
+    pub(crate) async fn late(&self) {
+        self.over.cancelled().await;
+        tokio::time::sleep(LAST).await;
+    }
+}
+
 /// Serves until the stop has begun. Requests under way are finished, those that wait for an execution when that has ended or is left to
 /// the next process.
 pub(crate) async fn serve(listener: TcpListener, app: App, guard: Guard, stop: &Stop) -> io::Result<()> {
     let guard = Arc::new(guard);
     let guarded = Router::new()
         .merge(rest::routes())
-        .route_service("/mcp", mcp::service(app.clone(), stop.over.child_token()))
+        .route_service("/mcp", mcp::service(app.clone()))
         .layer(from_fn_with_state(Arc::clone(&guard), guard::admit));
     let of_operator = rest::operator_routes().layer(from_fn_with_state(guard, guard::admit_operator));
     let router = guarded.merge(of_operator).with_state(app).layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY));
@@ -44,13 +52,8 @@ pub(crate) async fn serve(listener: TcpListener, app: App, guard: Guard, stop: &
         let _ = stream.set_nodelay(true);
     });
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.begun.clone().cancelled_owned());
-    let late = async {
-        stop.over.cancelled().await;
-        tokio::time::sleep(LAST).await;
-    };
     tokio::select! {
         served = serving.into_future() => served,
-        // Who has not sent his request by now, or not read his answer, may not do so at all.
-        () = late => Ok(()),
+        () = stop.late() => Ok(()),
     }
 }
