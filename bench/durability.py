@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What journals cost, and how long a restart takes.
+"""What journals cost, how long a restart takes, and how long a session takes to come back from the disk.
 
     bench/durability.py EXUVIA UPSTREAM [MANY]     two binaries built with --release: `exuvia` and `upstream-for-tests`
 
-`executeCode` keeps no journal and `asyncExecuteCode` does, so the same script under both gives the cost.
+`executeCode` keeps no journal and `asyncExecuteCode` does, so the same script under both gives the cost. A session's call says when its program
+began: later than one without a session by what it takes to bring the state back.
 """
 
 import concurrent.futures
@@ -25,6 +26,11 @@ CALLS = "import time\nbegan = time.monotonic()\nfor n in range(100):\n    mcp_Pl
 EFFECTS = "import time\nfor n in range({many}):\n    time.sleep(0)\n    mcp_Counts_look(key='x') if n % 10 == 0 else time.time()\n\
 print('recorded', flush=True)\nwhile True:\n    time.sleep(0.02)\n    mcp_Counts_put(key='live')"
 
+BEGAN = "import time\ntime.time()"
+SMALL = "numbers = list(range(100))"
+FRAME = "import numpy as np, pandas as pd\nframe = pd.DataFrame(np.random.default_rng(1).random((1_050_000, 6)))\nint(frame.memory_usage().sum())"
+ROUNDS = 15
+
 
 class Broken(Exception):
     """What went wrong, and what to do about it."""
@@ -40,7 +46,9 @@ class Place:
         self.write("mcp.json", json.dumps({"mcpServers": servers}))
         self.write("policy.json", '{"version": "1", "default": "allow"}')
         # Sleepers stay in memory here: `bench/sleepers.py` is about those that do not.
-        self.write("exuvia.toml", f"[executions]\nat_once = {many + 100}\nqueue = {many + 100}\nsleeping = 0\n")
+        self.write("exuvia.toml", f"[executions]\nat_once = {many + 100}\nqueue = {many + 100}\nsleeping = 0\n"
+                                  # Those of sessions come from the disk each time.
+                                  "[sessions]\nmemory = \"0B\"\n")
 
     def write(self, name, text):
         with open(f"{self.folder}/{name}", "w") as file:
@@ -75,8 +83,8 @@ class Place:
         except urllib.error.HTTPError as error:
             raise Broken(f"{method or 'GET or POST'} {path}: status {error.code}, {error.read().decode()[:500]}") from error
 
-    def execute(self, script):
-        params = {"name": "executeCode", "arguments": {"script": script}}
+    def execute(self, script, **more):
+        params = {"name": "executeCode", "arguments": {"script": script, **more}}
         answer = self.ask("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
         return result(answer["result"]["structuredContent"])
 
@@ -127,6 +135,35 @@ def cost(place):
     print(f"100 calls of 1 ms: {plain * 1000:.1f} ms, journalled {journaled * 1000:.1f} ms, {journaled / plain - 1:+.1%}")
 
 
+def resumed(place, what, script):
+    place.execute(script, session_id="bench")
+    place.execute(BEGAN, session_id="bench")
+    times = {"cached": [], "from the disk itself": []}
+    for _ in range(ROUNDS):
+        for where, measured in times.items():
+            for file in os.scandir(f"{place.folder}/data/sessions"):
+                if where != "cached":
+                    forget(file.path)
+            fresh = begins(place)
+            measured.append(begins(place, session_id="bench") - fresh)
+    shown = ", ".join(f"{statistics.median(measured) * 1000:.2f} ms {where}" for where, measured in times.items())
+    print(f"resume of a session with {what}: {shown}")
+    place.ask("/v1/sessions/bench", method="DELETE")
+
+
+def begins(place, **more):
+    """Seconds until a program begins."""
+    sent = time.time()
+    return place.execute(BEGAN, **more) - sent
+
+
+def forget(path):
+    """Has the system read the file from the disk when it is next read."""
+    file = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(file)
+
+
 def recorded(place, many):
     uuid = place.submit(EFFECTS.format(many=many))
 
@@ -172,6 +209,8 @@ def main():
         try:
             place.start()
             cost(place)
+            resumed(place, "a list", SMALL)
+            resumed(place, "a frame of 50 MB", FRAME)
             recorded(place, many)
             unfinished(place, many)
         except Broken as error:

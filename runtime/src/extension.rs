@@ -2,7 +2,7 @@
 
 use crate::files::library::Writer;
 use crate::layer::Layer;
-use exuvia_python::Image;
+use exuvia_python::{IMAGE, Image};
 use std::io::{self, Read, Write};
 
 /// Where the guest package finds what to import (`guest/exuvia_guest/preload.py`), below `/lib`.
@@ -24,7 +24,11 @@ impl Extension {
         format!("{} {}", self.layer.name(), self.imports.join(" "))
     }
 
-    /// What an image with it is, as a hash.
+    /// What the built-in image with it is, as a hash: [`Sandbox::image_digest`](crate::Sandbox::image_digest) of one that is opened with it.
+    pub fn image_digest(&self) -> String {
+        self.digest(&IMAGE)
+    }
+
     pub(crate) fn digest(&self, image: &Image) -> String {
         let mut digest = blake3::Hasher::new();
         digest.update(image.digest.as_bytes()).update(self.key().as_bytes());

@@ -69,10 +69,15 @@ impl Spill {
 
     /// A place in the system's folder for large temporary files.
     pub fn temporary(most: u64) -> Self {
+        Self::within(&Self::temporary_folder(), most)
+    }
+
+    /// The system's folder for large temporary files.
+    pub fn temporary_folder() -> PathBuf {
         let chosen = std::env::var_os("TMPDIR").map(PathBuf::from);
         // `/tmp` is memory on many systems.
         let large = Some(PathBuf::from("/var/tmp")).filter(|folder| folder.is_dir());
-        Self::within(&chosen.or(large).unwrap_or_else(std::env::temp_dir), most)
+        chosen.or(large).unwrap_or_else(std::env::temp_dir)
     }
 
     fn within(folder: &Path, most: u64) -> Self {

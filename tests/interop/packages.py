@@ -99,6 +99,25 @@ def run(source, *packages, index=wheels, more=()):
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
+def replayed(image):
+    """A job of a server that runs that image, replayed from its data: what the replay gives."""
+    data = os.path.join(folder, "data")
+    server = subprocess.Popen([exuvia, "serve", "--image", image, "--listen", "127.0.0.1:0", "--data", data], stdout=subprocess.PIPE, text=True)
+    try:
+        at = ["--url", server.stdout.readline().split()[-1].removesuffix("/mcp")]
+        with open(script, "w") as file:
+            file.write("import sys, time\nprint('greet' in sys.modules, time.time() > 0)")
+        ask = lambda *command: subprocess.run([exuvia, *command], capture_output=True, text=True, timeout=300)
+        uuid = ask("submit", script, *at).stdout.strip()
+        holds("True True" in ask("status", uuid, "--follow", *at).stdout, uuid)
+        online = ask("replay", uuid, *at)
+    finally:
+        server.terminate()
+        server.wait()
+    same(ask("replay", uuid, "--data", data).stdout, online.stdout)
+    return online
+
+
 def refused(package, begins, index=wheels):
     ran = run("print('ran')", package, index=index)
     same((ran.returncode, ran.stdout), (3, ""))
@@ -152,6 +171,8 @@ with checks.check("an image has its packages imported"):
         same(ran.stdout, '[true, "1.2"]\n')
         listed = subprocess.run([exuvia, "image", "list"], capture_output=True, text=True).stdout
         holds("interop: greet 1.2, words 1.0\n" in listed, listed)
+        ran = replayed("interop")
+        same((ran.returncode, ran.stdout, ran.stderr), (0, "True True\n", "exuvia: the same as recorded\n"))
     finally:
         same(subprocess.run([exuvia, "image", "remove", "interop"], capture_output=True, text=True).stdout, "removed\n")
 

@@ -16,6 +16,8 @@ const MOST: usize = 10_000;
 struct Line {
     time: String,
     tool: String,
+    #[serde(default)]
+    secret: Option<String>,
     decision: String,
     rule: String,
     #[serde(default)]
@@ -57,8 +59,8 @@ pub(crate) fn of_execution(folder: &Path, id: Id, since: u64) -> io::Result<Vec<
 
 fn decision(line: Line) -> Decision {
     let at = humantime::parse_rfc3339(&line.time).map_or(0, milliseconds);
-    let Line { tool, decision, rule, message, arguments, approval, by, .. } = line;
-    Decision { at, tool, what: decision, rule, message, arguments, approval, by }
+    let Line { tool, secret, decision, rule, message, arguments, approval, by, .. } = line;
+    Decision { at, tool, secret, what: decision, rule, message, arguments, approval, by }
 }
 
 fn milliseconds(time: SystemTime) -> u64 {

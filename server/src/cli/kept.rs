@@ -5,9 +5,12 @@ use super::Failure;
 use super::client::Server;
 use crate::config::Data;
 use crate::executions::{Frame, Frames, Id, Keep, Recorded};
+use crate::secrets::{Scope, Secrets};
+use crate::shelf::{self, Owner, Wanted};
 use crate::store::{Files, Sled};
-use exuvia_runtime::{Fact, Facts, Ledger, Memory, Said};
+use exuvia_runtime::{Fact, Facts, Ledger, Memory, Said, Spill};
 use serde_json::Value;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,9 +61,26 @@ impl Where {
         let (keep, data) = open(folder)?;
         let (record, given) = keep.any(id)?.ok_or_else(|| unknown(id, folder))?;
         let given = record.is_over().then_some(given);
-        let recorded = keep.recorded(record, given, &data.audit())?.map_err(Failure::Usage)?;
+        let mut recorded = keep.recorded(record, given, &data.audit())?.map_err(Failure::Usage)?;
+        let secrets = Secrets::existing(data.folder()).map_err(|error| Failure::Usage(super::chain(&error)))?;
+        if let Some(secrets) = secrets.filter(|_| !recorded.secrets().is_empty()) {
+            recorded.globals = secrets.placeholders(Scope::Execution(id), recorded.secrets());
+        }
         let about = serde_json::to_vec(&recorded).map_err(|error| Failure::Server(error.to_string()))?;
         Kept::of(Frames::of(about, keep.reading(id)))
+    }
+
+    /// A file that an execution was given, as far as it is kept. Whether it is the very same is for its reader to see.
+    pub(super) fn file(&self, recorded: &Recorded, wanted: &Wanted) -> Result<File, Failure> {
+        if let Some(folder) = &self.data {
+            let owner = Owner { grant: recorded.grant(), id: recorded.id().uuid() };
+            let file = shelf::given(&Data::new(Some(folder))?.shelf(), owner, wanted.id, &wanted.hash);
+            return file.map_err(|_| Failure::Usage("it is not kept any more".into()));
+        }
+        let file = tempfile::tempfile_in(Spill::temporary_folder());
+        let mut file = file.map_err(|source| Failure::System { doing: "make a temporary file", source })?;
+        self.at.fetch(&format!("/v1/executions/{}/given/{}", recorded.id(), wanted.id), &mut file)?;
+        Ok(file)
     }
 }
 

@@ -11,7 +11,11 @@ use crate::egress::Egress;
 use crate::executions::{Executor, Keep, Parts};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
+<<<<<<< HEAD
 use crate::http::{self, Guard, Hosts, Socket};
+=======
+use crate::http::{self, Guard, Hosts, Stop};
+>>>>>>> wt-durable
 use crate::mcp;
 use crate::packages::{Images, Packages};
 use crate::secrets::{Secrets, close_memory, no_core_files};
@@ -92,6 +96,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failure> {
     let listener = if stdio { None } else { Some(bind(config.listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
+<<<<<<< HEAD
     let app = start(&config, data, address)?;
     let stop = stop_on_signal()?;
     let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
@@ -110,9 +115,46 @@ async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failu
     // So that its socket is gone before another server may make one.
     let _ = operator_s.await;
     app.executor.stop(GRACE).await;
+=======
+    let app = start(&config, data, address, !stdio)?;
+    let stop = Stop { begun: stop_on_signal()?, over: CancellationToken::new() };
+    let serving = async {
+        let served = match listener {
+            Some(listener) => serve_http(listener, &config, data, &app, address, &stop).await,
+            None => tokio::select! {
+                served = mcp::serve_stdio(app.clone()) => served.map_err(Failure::Server),
+                () = stop.late() => Ok(()),
+            },
+        };
+        stop.begun.cancel();
+        served
+    };
+    // Beside the requests under way: one that waits for a job must not keep the server for as long as that runs.
+    let stopping = async {
+        stop.begun.cancelled().await;
+        app.executor.stop(GRACE).await;
+        stop.over.cancel();
+    };
+    let (served, ()) = tokio::join!(serving, stopping);
+    app.executor.written().await;
+>>>>>>> wt-durable
     app.upstreams.stop().await;
     app.gate.close().await;
     served.map(|()| Status::Finished)
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    config: &Config,
+    data: &Data,
+    app: &App,
+    address: SocketAddr,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
+    let serving = http::serve(listener, app.clone(), guard(config, app, operator, address), stop);
+    let (served, ()) = tokio::join!(serving, announce(config, app, address));
+    served.map_err(|source| Failure::System { doing: "serve", source })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -293,16 +293,21 @@ impl Live {
         self.changes.subscribe()
     }
 
-    /// Waits for its end, but not longer than `most`.
-    pub(crate) async fn ended_within(&self, most: Duration) {
+    /// Waits until it has ended, or is left to the next process, but not longer than `most`.
+    pub(crate) async fn left_within(&self, most: Duration) {
         // Time passing is as good an end of this wait.
-        let _ = tokio::time::timeout(most, self.ended()).await;
+        let _ = tokio::time::timeout(most, self.left()).await;
+    }
+
+    /// Whether this process has nothing more to say of it.
+    pub(crate) fn is_left(&self) -> bool {
+        self.lock().is_left
     }
 
     /// Waits until it has ended, or is left to the next process.
     pub(crate) async fn left(&self) {
         let mut changes = self.watch();
-        while !(self.state().is_final() || self.lock().is_left) {
+        while !(self.state().is_final() || self.is_left()) {
             if changes.changed().await.is_err() {
                 return;
             }

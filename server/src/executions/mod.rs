@@ -47,6 +47,7 @@ pub(crate) use keep::Keep;
 pub(crate) use keys::Submitted;
 pub(crate) use live::Live;
 pub(crate) use outputs::nearest;
+pub(crate) use record::Bounds;
 use record::Record;
 pub(crate) use recorded::{Difference, Recorded, Verdict};
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};
@@ -361,9 +362,13 @@ impl Executor {
             live.leave.cancel();
         }
         for live in all.iter().filter(|live| matches!(live.state(), State::Running | State::WaitingApproval)) {
-            // Time passing is as good an end of this wait.
-            let _ = tokio::time::timeout(grace.max(Duration::from_secs(1)), live.left()).await;
+            live.left_within(grace.max(Duration::from_secs(1))).await;
         }
+        self.written().await;
+    }
+
+    /// Waits until all that has ended is on the disk.
+    pub(crate) async fn written(&self) {
         prune::write(&self.0).await;
     }
 }

@@ -98,11 +98,14 @@ pub(crate) struct Bounds {
     pub(crate) memory: u64,
     pub(crate) files: u64,
     pub(crate) output: usize,
+    /// Of its large files, which lie on the disk.
+    #[serde(default)]
+    pub(crate) disk: u64,
 }
 
 impl From<Limits> for Bounds {
     fn from(limits: Limits) -> Self {
-        Self { memory: limits.memory, files: limits.files, output: limits.output }
+        Self { memory: limits.memory, files: limits.files, output: limits.output, disk: limits.disk }
     }
 }
 

@@ -6,6 +6,7 @@ use super::record::{Bounds, Given, Record};
 use super::request::Request;
 use super::state::State;
 use super::timeline::Decision;
+use crate::shelf::Wanted;
 use exuvia_runtime::{Durable, Ledger, Outcome, Program};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,12 @@ pub(crate) struct Recorded {
     /// What its secrets were called, and what stood for them.
     #[serde(default)]
     pub(crate) globals: IndexMap<String, Box<RawValue>>,
+    /// Secrets whose value it had itself.
+    #[serde(default)]
+    revealed: Vec<String>,
+    /// The packages of its layer, as far as they are known where it is kept.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
     /// Input schemas of tools that it may have called, as they are now.
     pub(crate) schemas: Map<String, Value>,
 }
@@ -60,7 +67,9 @@ impl Recorded {
     ) -> Self {
         let asked = decisions.iter().filter(|decision| decision.what == "approval");
         let asked = asked.map(|decision| (decision.at, decision.tool.clone())).collect();
-        Self { record, request, given, asked, tools, globals: IndexMap::new(), schemas: Map::new() }
+        let revealed = decisions.iter().filter_map(Decision::reveals).map(str::to_owned).collect();
+        let (globals, packages, schemas) = (IndexMap::new(), Vec::new(), Map::new());
+        Self { record, request, given, asked, tools, globals, revealed, packages, schemas }
     }
 
     pub(crate) fn program(&self) -> Program {
@@ -79,20 +88,33 @@ impl Recorded {
         &self.request.secrets
     }
 
-    /// What a replay would lack, if anything.
-    pub(crate) fn lacks(&self) -> Option<&'static str> {
-        if !self.request.files.is_empty() {
-            return Some("it was given files, which are not kept with its journal: submit it again instead");
+    /// Files that it was given.
+    pub(crate) fn files(&self) -> &[Wanted] {
+        &self.request.files
+    }
+
+    /// The name of the layer of its packages.
+    pub(crate) fn layer(&self) -> Option<&str> {
+        self.record.packages.as_deref()
+    }
+
+    /// What a replay would lack that nobody keeps, if anything.
+    pub(crate) fn lacks(&self) -> Option<String> {
+        if let Some(name) = self.revealed.first() {
+            return Some(format!(
+                "it had the value of the secret `{name}` itself (`reveal` of its policy), which is not kept with an execution: no replay \
+                 has it"
+            ));
         }
-        if self.record.packages.is_some() {
-            return Some(
-                "it ran with packages that are not built in, which a replay does not have: submit it again instead",
-            );
-        }
-        // Who reads the store does not know what stood for them.
-        (self.globals.len() < self.request.secrets.len()).then_some(
-            "it was given secrets: what stood for them only the running server can say, so replay it with `--url`",
-        )
+        let missing = self.request.secrets.iter().find(|name| !self.globals.contains_key(*name))?;
+        Some(format!(
+            "what stood for its secret `{missing}` is derived from the key of its server, which is not there: give that in `EXUVIA_KEY`, or put \
+             the file `key` back into the data folder"
+        ))
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.record.id
     }
 
     pub(crate) fn grant(&self) -> &str {

@@ -75,7 +75,7 @@ fn record(image: &str) -> (Record, Request) {
 
 async fn failed(executor: &Executor, id: Id) -> (String, String) {
     if let Some(live) = executor.live(id) {
-        live.ended_within(PATIENCE).await;
+        live.left_within(PATIENCE).await;
     }
     let status = executor.status("local", id, crate::executions::Cursor::default()).unwrap().unwrap();
     assert_eq!(status.summary.status, State::Failed);

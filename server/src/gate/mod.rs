@@ -18,6 +18,7 @@ mod watched;
 pub(crate) use denied::Denied;
 pub(crate) use pins::{Pins, PinsError};
 pub(crate) use policies::Policies;
+pub(crate) use secrets::REVEALED;
 pub(crate) use watched::read;
 
 use crate::approvals::{self, Approvals};

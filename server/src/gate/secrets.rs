@@ -8,7 +8,8 @@ use exuvia_policies::{Denial, EgressPermit, Policy, SecretBinding, SecretPermit,
 /// What the audit has in the place of a tool.
 const SECRET: &str = "(secret)";
 const RULE: &str = "/x-sandbox/secrets";
-const REVEALED: &str = "The program has the value itself.";
+/// What it says of a program that is given a value.
+pub(crate) const REVEALED: &str = "The program has the value itself.";
 
 impl Gate {
     /// The policy of a grant: for what is looked up in it, not decided.

@@ -131,7 +131,7 @@ pub(super) async fn status(
     if wait > 0.0
         && let Some(live) = app.executor.attend(grant, id).map_err(|error| error.to_string())?
     {
-        live.ended_within(Duration::from_secs_f64(wait)).await;
+        live.left_within(Duration::from_secs_f64(wait)).await;
         let status = Status::of_live(&live, since);
         return Ok(files::beside(app, grant, &status, context.protocol_version(), structured(&status)?).await);
     }

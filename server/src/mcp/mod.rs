@@ -27,7 +27,6 @@ use rmcp::ServiceExt;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// Whether this server itself has a tool of that name.
 pub(crate) fn is_own(tool: &str) -> bool {
@@ -35,15 +34,14 @@ pub(crate) fn is_own(tool: &str) -> bool {
 }
 
 /// The service behind `/mcp`. Hosts, origins and keys have been checked when it is called.
-pub(crate) fn service(app: App, stop: CancellationToken) -> StreamableHttpService<Served, NeverSessionManager> {
+pub(crate) fn service(app: App) -> StreamableHttpService<Served, NeverSessionManager> {
     // Sessions would end a silent call after some minutes, and bind a client to one process.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .disable_allowed_hosts()
         .disable_allowed_origins()
-        .with_max_request_body_bytes(LARGEST_BODY)
-        .with_cancellation_token(stop);
+        .with_max_request_body_bytes(LARGEST_BODY);
     let handler = served(Handler::new(app, None));
     StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config)
 }
@@ -60,8 +58,8 @@ fn served(handler: Handler) -> Served {
 }
 
 /// Serves whoever started this process, until its input ends.
-pub(crate) async fn serve_stdio(app: App, stop: CancellationToken) -> Result<(), String> {
+pub(crate) async fn serve_stdio(app: App) -> Result<(), String> {
     let handler = Handler::new(app, Some(Principal::local()));
-    let service = handler.serve_with_ct(rmcp::transport::stdio(), stop).await.map_err(|error| error.to_string())?;
+    let service = handler.serve(rmcp::transport::stdio()).await.map_err(|error| error.to_string())?;
     service.waiting().await.map(drop).map_err(|error| error.to_string())
 }

@@ -44,6 +44,12 @@ impl Images {
         Ok((built, Extension { layer, imports }))
     }
 
+    /// What a sandbox needs of the image that has this digest, whatever its name, if it is here.
+    pub(crate) fn of_digest(&self, digest: &str) -> Option<Extension> {
+        let extensions = self.names().into_iter().filter_map(|name| Some(self.open(&name).ok()?.1));
+        extensions.into_iter().find(|extension| extension.image_digest() == digest)
+    }
+
     /// Refuses what cannot be a name.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         self.path(name).map(drop)

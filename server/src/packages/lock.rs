@@ -74,6 +74,12 @@ impl Locks {
         read(&self.folder.join(layer).with_extension("lock.json")).filter(|lock: &Lock| lock.layer() == layer)
     }
 
+    /// The packages of a layer, as a command line names them.
+    pub(crate) fn named(&self, layer: &str) -> Vec<String> {
+        let packages = self.of_layer(layer).map(|lock| lock.packages).unwrap_or_default();
+        packages.iter().map(|package| format!("{}=={}", package.name, package.version)).collect()
+    }
+
     /// What was answered to `question` before, and how long ago.
     pub(crate) fn answered(&self, question: &str) -> Option<(Lock, Duration)> {
         let path = self.answer(question);

@@ -96,7 +96,7 @@ impl Packages {
             uv: Uv { program: settings.uv.clone(), cache: work.join("uv") },
             settings,
             layers: Layers::new(cache),
-            locks: Locks::at(work.join("locks")),
+            locks: locks(cache),
             images: Images::new(cache),
             work,
             built_in: listed.chain(more).collect(),
@@ -168,9 +168,14 @@ impl Packages {
         self.opened(name).ok().flatten()
     }
 
+    /// The packages of the layer of that name, as far as they are known here.
+    pub(crate) fn named(&self, name: &str) -> Vec<String> {
+        self.0.locks.named(name)
+    }
+
     /// Forgets what was answered. How many answers there were.
     pub(crate) fn forget(cache: &Cache) -> usize {
-        Locks::at(cache.folder().join("packages/locks")).forget()
+        locks(cache).forget()
     }
 
     /// The version of `uv`, or why there is none.
@@ -294,6 +299,11 @@ impl Packages {
     fn open(&self) -> MutexGuard<'_, HashMap<String, Layer>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The locks of this user's cache.
+pub(crate) fn locks(cache: &Cache) -> Locks {
+    Locks::at(cache.folder().join("packages/locks"))
 }
 
 fn make_private(folder: &std::path::Path) -> Result<(), Error> {

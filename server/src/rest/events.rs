@@ -58,14 +58,15 @@ enum Next {
 impl Next {
     async fn step(self) -> Option<(Event, Self)> {
         match self {
-            Self::Follow(live, since) => Some(follow(live, since).await),
+            Self::Follow(live, since) => follow(live, since).await,
             Self::End(status) => Some((end(&status), Self::Over)),
             Self::Over => None,
         }
     }
 }
 
-async fn follow(live: Arc<Live>, since: Cursor) -> (Event, Next) {
+/// The next event; none when the next process is to be asked.
+async fn follow(live: Arc<Live>, since: Cursor) -> Option<(Event, Next)> {
     let mut changes = live.watch();
     loop {
         let is_over = live.state().is_final();
@@ -73,10 +74,13 @@ async fn follow(live: Arc<Live>, since: Cursor) -> (Event, Next) {
         if printed.next != since {
             let data = json!({ "stdout": printed.stdout, "stderr": printed.stderr });
             let event = Event::default().event("output").id(printed.next.to_string()).data(data.to_string());
-            return (event, Next::Follow(live, printed.next));
+            return Some((event, Next::Follow(live, printed.next)));
         }
         if is_over {
-            return (end(&Status::of_live(&live, Cursor::default())), Next::Over);
+            return Some((end(&Status::of_live(&live, Cursor::default())), Next::Over));
+        }
+        if live.is_left() {
+            return None;
         }
         // The sender lives as long as `live`, so this cannot fail.
         let _ = changes.changed().await;

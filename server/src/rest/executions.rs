@@ -55,7 +55,7 @@ pub(super) async fn status(
     if looking.wait_seconds > 0.0
         && let Some(live) = app.executor.attend(&principal.grant, id)?
     {
-        live.ended_within(Duration::from_secs_f64(looking.wait_seconds)).await;
+        live.left_within(Duration::from_secs_f64(looking.wait_seconds)).await;
         return Ok(Json(Status::of_live(&live, since)));
     }
     match app.executor.status(&principal.grant, id, since)? {

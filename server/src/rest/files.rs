@@ -157,6 +157,25 @@ pub(super) async fn input(
         .await
 }
 
+/// What an execution was given. Decided as a status is.
+pub(super) async fn given(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Path((uuid, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let file = input_id(&file)?;
+    let id = looked_at(&app, &principal, &uuid).await?;
+    let Some((hash, content)) = app.executor.given_file(&principal.grant, id, file)? else {
+        return Err(Error::unknown(format!(
+            "execution `{id}` was given no file `{file}`, or that is not kept any more, or it is not yours"
+        )));
+    };
+    let size = content.metadata().map_err(crate::store::Error::Io)?.len();
+    let described = Described { name: &file.to_string(), kind: "application/octet-stream", size, hash: &hash };
+    answer(described, content, &headers).await
+}
+
 /// Decided as `cancelCodeExec` is. An execution that has it keeps it.
 pub(super) async fn forget(
     State(app): State<App>,

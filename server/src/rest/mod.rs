@@ -46,6 +46,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/executions/{uuid}/files", get(files::list))
         .route("/v1/executions/{uuid}/files/{*name}", get(files::file))
         .route("/v1/executions/{uuid}/output/{*name}", get(files::output))
+        .route("/v1/executions/{uuid}/given/{id}", get(files::given))
         .route("/v1/files", post(files::give).get(files::inputs))
         .route("/v1/files/{id}", get(files::input).delete(files::forget))
         .route("/v1/executions/{uuid}/timeline", get(timeline::timeline))

@@ -61,6 +61,15 @@ impl Secrets {
         Ok(Self { vault, placeholders })
     }
 
+    /// Those of a data folder whose server does not run; none when there is no key. Nothing is written.
+    pub(crate) fn existing(folder: &Path) -> Result<Option<Self>, VaultError> {
+        let Some(sealed) = Sealed::existing(folder)?.map(Arc::new) else { return Ok(None) };
+        let placeholders = placeholder::Maker::of(&sealed);
+        let vault = Vault::at(folder, sealed);
+        vault.check()?;
+        Ok(Some(Self { vault, placeholders }))
+    }
+
     /// What stands for the secrets of these names in `scope`.
     pub(crate) fn placeholders(&self, scope: Scope<'_>, names: &[String]) -> IndexMap<String, Box<RawValue>> {
         let made = names.iter().filter_map(|name| {

@@ -90,6 +90,11 @@ impl Vault {
         if contents.check.is_empty() { self.write(&Contents::default()) } else { Ok(()) }
     }
 
+    /// Refuses another key than that of the values.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.contents().map(drop)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Result<Option<Value>, Error> {
         let contents = self.contents()?;
         contents.secrets.get(name).map(|entry| self.opened(name, entry)).transpose()

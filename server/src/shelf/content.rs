@@ -111,6 +111,10 @@ impl Contents {
         File::open(self.folder(owner).join(LENT).join(hash))
     }
 
+    pub(super) fn given(&self, execution: Owner<'_>, input: Uuid, hash: &str) -> io::Result<File> {
+        given(&self.folder, execution, input, hash)
+    }
+
     pub(super) fn give_back(&self, owner: Owner<'_>) {
         self.remove_folder(owner, &self.folder(owner).join(LENT));
     }
@@ -156,10 +160,8 @@ impl Contents {
         Ok(())
     }
 
-    /// Ids begin with the time, so the folders of the last random bytes stay small and alike.
     fn folder(&self, owner: Owner<'_>) -> PathBuf {
-        let last = owner.id.as_bytes().last().copied().unwrap_or_default();
-        self.folder.join(label(owner.grant)).join(format!("{last:02x}")).join(owner.id.to_string())
+        folder_of(&self.folder, owner)
     }
 }
 
@@ -218,6 +220,19 @@ impl Drop for Share<'_> {
     fn drop(&mut self) {
         self.contents.quota.take_back(&self.grant, 0, self.taken);
     }
+}
+
+/// What an execution was given, below the folder of all contents: lent to it until it is over, from then on what is left of the input.
+pub(crate) fn given(all: &Path, execution: Owner<'_>, input: Uuid, hash: &str) -> io::Result<File> {
+    let input = Owner { grant: execution.grant, id: input };
+    let lent = File::open(folder_of(all, execution).join(LENT).join(hash));
+    lent.or_else(|_| File::open(folder_of(all, input).join(hash)))
+}
+
+/// Ids begin with the time, so the folders of the last random bytes stay small and alike.
+fn folder_of(all: &Path, owner: Owner<'_>) -> PathBuf {
+    let last = owner.id.as_bytes().last().copied().unwrap_or_default();
+    all.join(label(owner.grant)).join(format!("{last:02x}")).join(owner.id.to_string())
 }
 
 /// The folder of a grant. Its label may have characters that no folder can have.

@@ -12,7 +12,7 @@ mod inputs;
 pub(crate) mod kind;
 pub(crate) mod name;
 
-pub(crate) use content::{Owner, Written};
+pub(crate) use content::{Owner, Written, given};
 pub(crate) use inputs::{View, Wanted};
 
 use crate::store::{self, Quota, Store, Table};
@@ -98,6 +98,11 @@ impl Shelf {
     pub(crate) fn lent(&self, grant: &str, execution: Uuid, hash: &str) -> Result<File, store::Error> {
         let found = self.0.contents.lent(Owner { grant, id: execution }, hash);
         found.map_err(store::Error::file("open the file", hash))
+    }
+
+    /// What an execution was given, while it is kept: until it is over, and for as long as the input itself is.
+    pub(crate) fn given(&self, execution: Owner<'_>, input: Uuid, hash: &str) -> Option<File> {
+        self.0.contents.given(execution, input, hash).ok()
     }
 
     /// Takes back all that was lent to an execution, which is over.

@@ -13,6 +13,8 @@ const KEY: usize = 32;
 const NONCE: usize = 24;
 /// The variable that has the key, when it is not in a file.
 const VARIABLE: &str = "EXUVIA_KEY";
+/// The file that has it otherwise.
+const FILE: &str = "key";
 
 /// Seals texts with a key that is in a file or in the environment. What is sealed for one place opens at no other.
 pub(crate) struct Sealed {
@@ -48,8 +50,14 @@ impl Sealed {
     pub(crate) fn open(folder: &Path) -> Result<Self, SealedError> {
         match std::env::var(VARIABLE) {
             Ok(key) => Self::with_key(&key, VARIABLE.to_owned()),
-            Err(_) => Self::of_file(&folder.join("key")),
+            Err(_) => Self::of_file(&folder.join(FILE)),
         }
+    }
+
+    /// As [`Self::open`], for those who only read: none when there is no key.
+    pub(crate) fn existing(folder: &Path) -> Result<Option<Self>, SealedError> {
+        let is_there = std::env::var_os(VARIABLE).is_some() || folder.join(FILE).exists();
+        is_there.then(|| Self::open(folder)).transpose()
     }
 
     /// The key of a file, which is made when there is none.

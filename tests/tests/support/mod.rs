@@ -7,6 +7,7 @@ pub(crate) mod forms;
 pub(crate) mod frames;
 pub(crate) mod leaks;
 pub(crate) mod names;
+pub(crate) mod packages;
 pub(crate) mod reach;
 pub(crate) mod recorder;
 pub(crate) mod records;

@@ -169,16 +169,21 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// Waits until something has ended it.
-    pub(crate) fn ended(&mut self) {
-        self.child.wait().unwrap();
+    /// Waits until something has ended it; its exit status.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
     }
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(stopped.success());
-        self.child.wait().unwrap().code()
+        self.terminate();
+        self.ended()
     }
 }
 

@@ -1,8 +1,9 @@
 //! `exuvia replay`: a recorded execution once more, without the world.
 //!
-//! `known` is what the record says; `host` has the hosts of a replay, and `script` that of another script; `judge` decides calls
+//! `given` gets together what it ran with; `known` is what the record says; `host` has the hosts of a replay, and `script` that of another script; `judge` decides calls
 //! by another policy; `seen` is what it came to, and `report` says that.
 
+mod given;
 mod host;
 mod judge;
 mod known;
@@ -16,7 +17,10 @@ use super::progress::Bar;
 use super::run::cancel_on_signal;
 use super::shown::visible;
 use super::{Failure, Status, inputs};
-use exuvia_runtime::{Bounds, Cache, Config, Host, Journal, Limits, Outcome, Program, Sandbox, Verdict};
+use crate::executions::Bounds;
+use exuvia_runtime::{
+    self as runtime, Cache, Config, Host, Journal, Limits, Outcome, Program, Sandbox, Spill, Verdict,
+};
 use host::{Nothing, Watching};
 use judge::Judge;
 use known::All;
@@ -49,6 +53,9 @@ pub(crate) struct Arguments {
     /// Run this script instead, with the recorded answers; what the record does not have stops it
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    /// A file that it was given and that is not kept any more; may be given several times
+    #[arg(long = "file", value_name = "PATH[=NAME]")]
+    files: Vec<String>,
     /// Print each effect as the program begins it
     #[arg(long)]
     trace: bool,
@@ -64,22 +71,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let script = arguments.script.as_deref().map(inputs::program).transpose()?;
     let kept = arguments.at.kept(&arguments.uuid)?;
     let all = All::of(&kept.journal);
-    check(&kept, &all, arguments)?;
+    let cache = Cache::of_user()?;
+    let extension = given::image(&cache, &kept.recorded);
+    check(&kept, &all, arguments, extension.is_some())?;
     let cancel = CancellationToken::new();
     let recorded = &kept.recorded;
     let judge =
         policy.map(|policy| Judge::new(policy, recorded.grant(), recorded.schemas.clone(), recorded.asked.clone()));
     let limits = limits(&kept, arguments);
     let seen = Seen::new(limits.output, judge, cancel.clone());
-    let program = program(&kept, script);
+    let program = Program {
+        files: given::files(&arguments.at, &kept, &arguments.files)?,
+        packages: given::packages(&cache, recorded)?,
+        ..program(&kept, script)
+    };
     let (host, verdict) = host(&kept, all, &seen, arguments, &cancel)?;
-    let outcome = ran(&program, &limits, host, cancel)?;
+    let config = Config { slots: 1, extension, spill: Some(Spill::temporary(limits.disk)), ..Config::new(cache) };
+    let outcome = ran(&config, &program, &limits, host, cancel)?;
     seen.lock().finish();
     Ok(Report { kept: &kept, seen: &seen, arguments, verdict, took: limits.wall }.of(outcome))
 }
 
 /// Whether the record is one that can be replayed here.
-fn check(kept: &Kept, all: &All, arguments: &Arguments) -> Result<(), Failure> {
+fn check(kept: &Kept, all: &All, arguments: &Arguments, has_image: bool) -> Result<(), Failure> {
     let shown = all.shown();
     if let Some(why) = &kept.damage
         && arguments.until.is_none_or(|until| until > shown as u64)
@@ -91,13 +105,13 @@ fn check(kept: &Kept, all: &All, arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
     if let Some(why) = kept.recorded.lacks() {
-        return Err(Failure::Usage(why.into()));
+        return Err(Failure::Usage(why));
     }
     let (was, is) = (kept.recorded.image(), exuvia_python::IMAGE.digest);
-    if was != is && arguments.script.is_none() {
+    if was != is && !has_image && arguments.script.is_none() {
         return Err(Failure::Usage(format!(
-            "recorded with the image {}, this is {is}: replay it with the `exuvia` that ran it, or run its script against the \
-             recorded answers with `--script`",
+            "recorded with the image {}; this is {is}, and none of `exuvia image list` is that: replay it with the `exuvia` and in the \
+             cache that ran it, or run its script against the recorded answers with `--script`",
             visible(was)
         )));
     }
@@ -110,7 +124,7 @@ fn limits(kept: &Kept, arguments: &Arguments) -> Limits {
     let wall = arguments.timeout.unwrap_or(usual);
     let limits = Limits { wall, cpu: wall, ..Limits::default() };
     match kept.recorded.bounds() {
-        Some(bounds) => Limits { memory: bounds.memory, files: bounds.files, output: bounds.output, ..limits },
+        Some(Bounds { memory, files, output, disk }) => Limits { memory, files, output, disk, ..limits },
         None => limits,
     }
 }
@@ -136,7 +150,7 @@ fn host(
         (Box::new(answers), Arc::default(), None)
     } else {
         // What a replay writes where the record ends is forgotten with it.
-        let bounds = Bounds { bytes: u64::MAX, entries: u64::MAX, patience: None };
+        let bounds = runtime::Bounds { bytes: u64::MAX, entries: u64::MAX, patience: None };
         let journal = Journal::open(Arc::new(kept.journal.clone()), bounds, cancel.clone());
         let journal =
             journal.map_err(|why| Failure::Server(format!("the journal cannot be read: {}", visible(&why))))?;
@@ -149,12 +163,18 @@ fn host(
     Ok((Box::new(Watching { seen, inner, known, begun: 0, ends, until, trace }), verdict))
 }
 
-fn ran(program: &Program, limits: &Limits, host: Box<dyn Host>, cancel: CancellationToken) -> Result<Outcome, Failure> {
+fn ran(
+    config: &Config,
+    program: &Program,
+    limits: &Limits,
+    host: Box<dyn Host>,
+    cancel: CancellationToken,
+) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| Failure::System { doing: "start the runtime", source })?;
-    let sandbox = Sandbox::open(&Config { slots: 1, ..Config::new(Cache::of_user()?) }, &Bar::new())?;
+    let sandbox = Sandbox::open(config, &Bar::new())?;
     cancel_on_signal(&cancel)?;
     let outcome = runtime.block_on(sandbox.run(program, limits, host, cancel))?;
     // The process ends here, as in `run`.

@@ -16,14 +16,18 @@ use super::record::{Failure, Given, Numbers, Record};
 use super::recorded::{Reading, Recorded};
 use super::state::State;
 use crate::audit;
+use crate::gate::REVEALED;
 use crate::secrets::Scope;
+use crate::shelf::Owner;
 use crate::store::Error;
 use exuvia_runtime::{Begun, Fact, Facts};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 /// Most tools whose schemas go with a journal.
 const MOST_TOOLS: usize = 50;
@@ -36,6 +40,7 @@ pub(crate) struct Decision {
     /// Milliseconds since 1970.
     pub(crate) at: u64,
     pub(crate) tool: String,
+    pub(crate) secret: Option<String>,
     /// `allow`, `deny` and the others of the audit.
     pub(crate) what: String,
     pub(crate) rule: String,
@@ -43,6 +48,13 @@ pub(crate) struct Decision {
     pub(crate) arguments: Vec<String>,
     pub(crate) approval: Option<String>,
     pub(crate) by: Option<String>,
+}
+
+impl Decision {
+    /// The secret that it gives the program the value of.
+    pub(super) fn reveals(&self) -> Option<&str> {
+        self.secret.as_deref().filter(|_| self.message == REVEALED)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -107,8 +119,21 @@ impl Executor {
         let mut recorded = reading(move || keep.recorded(record, given, &audit)).await?;
         if let Ok(recorded) = &mut recorded {
             recorded.globals = self.0.secrets.placeholders(Scope::Execution(id), recorded.secrets());
+            recorded.packages = recorded.layer().map(|layer| self.0.packages.named(layer)).unwrap_or_default();
         }
         Ok(Some(recorded))
+    }
+
+    /// A file that the execution `id` of `grant` was given, by the id of that file. None when there is none such, or it is not
+    /// kept any more.
+    pub(crate) fn given_file(&self, grant: &str, id: Id, file: Uuid) -> Result<Option<(String, File)>, Error> {
+        if self.seen(grant, id)?.is_none() {
+            return Ok(None);
+        }
+        let wanted = self.keep().request(id)?.map(|request| request.files).unwrap_or_default();
+        let Some(wanted) = wanted.into_iter().find(|wanted| wanted.id == file) else { return Ok(None) };
+        let file = self.0.shelf.given(Owner { grant, id: id.uuid() }, file, &wanted.hash);
+        Ok(file.map(|file| (wanted.hash, file)))
     }
 
     fn seen(&self, grant: &str, id: Id) -> Result<Option<(Record, Given)>, Error> {

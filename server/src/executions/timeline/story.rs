@@ -304,6 +304,7 @@ mod tests {
     fn of_calls_in_one_millisecond_each_decision_stands_by_its_own() {
         let (record, mut story) = story();
         let decision = |at| Decision {
+            secret: None,
             at,
             tool: "mcp_T_put".into(),
             what: "allow".into(),
