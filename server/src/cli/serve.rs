@@ -11,11 +11,7 @@ use crate::egress::Egress;
 use crate::executions::{Executor, Keep, Parts};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
-<<<<<<< HEAD
-use crate::http::{self, Guard, Hosts, Socket};
-=======
-use crate::http::{self, Guard, Hosts, Stop};
->>>>>>> wt-durable
+use crate::http::{self, Guard, Hosts, Socket, Stop};
 use crate::mcp;
 use crate::packages::{Images, Packages};
 use crate::secrets::{Secrets, close_memory, no_core_files};
@@ -96,35 +92,21 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failure> {
     let listener = if stdio { None } else { Some(bind(config.listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
-<<<<<<< HEAD
     let app = start(&config, data, address)?;
-    let stop = stop_on_signal()?;
+    let stop = Stop { begun: stop_on_signal()?, over: CancellationToken::new() };
     let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
     let guard = Arc::new(guard(&config, &app, operator, address));
-    let operator_s = tokio::spawn(to_operator(data, &app, &guard, stdio, stop.child_token())?);
-    let served = match listener {
-        Some(listener) => {
-            let serving = http::serve(listener, app.clone(), guard, stop.clone());
-            let announcing = announce(&config, &app, address);
-            let (served, ()) = tokio::join!(serving, announcing);
-            served.map_err(|source| Failure::System { doing: "serve", source })
-        }
-        None => mcp::serve_stdio(app.clone(), stop.clone()).await.map_err(Failure::Server),
-    };
-    operator_s.abort();
-    // So that its socket is gone before another server may make one.
-    let _ = operator_s.await;
-    app.executor.stop(GRACE).await;
-=======
-    let app = start(&config, data, address, !stdio)?;
-    let stop = Stop { begun: stop_on_signal()?, over: CancellationToken::new() };
+    let operator_s = tokio::spawn(to_operator(data, &app, &guard, stdio, stop.begun.child_token())?);
     let serving = async {
-        let served = match listener {
-            Some(listener) => serve_http(listener, &config, data, &app, address, &stop).await,
-            None => tokio::select! {
+        let served = if let Some(listener) = listener {
+            let serving = http::serve(listener, app.clone(), guard, &stop);
+            let (served, ()) = tokio::join!(serving, announce(&config, &app, address));
+            served.map_err(|source| Failure::System { doing: "serve", source })
+        } else {
+            tokio::select! {
                 served = mcp::serve_stdio(app.clone()) => served.map_err(Failure::Server),
                 () = stop.late() => Ok(()),
-            },
+            }
         };
         stop.begun.cancel();
         served
@@ -136,25 +118,13 @@ async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failu
         stop.over.cancel();
     };
     let (served, ()) = tokio::join!(serving, stopping);
+    operator_s.abort();
+    // So that its socket is gone before another server may make one.
+    let _ = operator_s.await;
     app.executor.written().await;
->>>>>>> wt-durable
     app.upstreams.stop().await;
     app.gate.close().await;
     served.map(|()| Status::Finished)
-}
-
-async fn serve_http(
-    listener: TcpListener,
-    config: &Config,
-    data: &Data,
-    app: &App,
-    address: SocketAddr,
-    stop: &Stop,
-) -> Result<(), Failure> {
-    let operator = Operator::open(data.operator_token()).map_err(|error| Failure::Server(error.to_string()))?;
-    let serving = http::serve(listener, app.clone(), guard(config, app, operator, address), stop);
-    let (served, ()) = tokio::join!(serving, announce(config, app, address));
-    served.map_err(|source| Failure::System { doing: "serve", source })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

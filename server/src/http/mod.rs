@@ -21,15 +21,6 @@ use tokio_util::sync::CancellationToken;
 /// Largest body of a request: a script, its inputs, the arguments of a tool.
 pub(crate) const LARGEST_BODY: usize = 64 << 20;
 
-<<<<<<< HEAD
-/// Serves until `stop`; requests under way are finished.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    app: App,
-    guard: Arc<Guard>,
-    stop: CancellationToken,
-) -> io::Result<()> {
-=======
 /// For the last answers, once no execution is under way.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -51,9 +42,7 @@ impl Stop {
 
 /// Serves until the stop has begun. Requests under way are finished, those that wait for an execution when that has ended or is left to
 /// the next process.
-pub(crate) async fn serve(listener: TcpListener, app: App, guard: Guard, stop: &Stop) -> io::Result<()> {
-    let guard = Arc::new(guard);
->>>>>>> wt-durable
+pub(crate) async fn serve(listener: TcpListener, app: App, guard: Arc<Guard>, stop: &Stop) -> io::Result<()> {
     let guarded = Router::new()
         .merge(rest::routes())
         .route_service("/mcp", mcp::service(app.clone()))
