@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What large files and long output cost the host in memory: `bench/files.py EXUVIA`, a binary that can serve.
 
-A program writes 200 MB to /mnt/data in pieces, reads them again, and they become an artifact that is fetched; another is given a file of
-200 MB; another prints 60 MB. Beside each: the most that the process's own memory (private and dirty, from /proc) rose to above what it was
+A program writes 200 MB to /mnt/data in pieces, reads them again, and they become an artifact that is fetched; another downloads them with
+httpx from a server on loopback; another is given a file of 200 MB; another prints 60 MB. Beside each: the most that the process's own memory (private and dirty, from /proc) rose to above what it was
 before, looked at every few milliseconds. What the guest itself takes is the same without any file, and is measured and taken off.
 """
 
+import http.server
 import json
 import os
 import pathlib
@@ -24,14 +25,41 @@ SIZE = 200 * MEGABYTE
 NOTHING = "buffer = bytearray(1_000_000)\nfor n in range(200):\n    buffer[n::4096] = bytes(len(buffer[n::4096]))\n"
 WRITE = "import os\npiece = os.urandom(1_000_000)\nwith open('x', 'wb') as file:\n    for n in range(200):\n        file.write(piece)\n"
 READ = "with open('x', 'rb') as file:\n    total = 0\n    while piece := file.read(1_000_000):\n        total += len(piece)\ntotal"
+DOWNLOAD = """
+import httpx
+with open('x', 'wb') as file, httpx.stream('GET', url) as answer:
+    for piece in answer.iter_bytes():
+        file.write(piece)
+file.name
+"""
 PRINT = "for n in range(60_000):\n    print('x' * 999)"
 
 
+class Origin(http.server.BaseHTTPRequestHandler):
+    """A server that has 200 MB for whoever asks."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(SIZE))
+        self.end_headers()
+        piece = os.urandom(MEGABYTE)
+        for _ in range(SIZE // MEGABYTE):
+            self.wfile.write(piece)
+
+    def log_message(self, *_):
+        pass
+
+
 class Server:
-    def __init__(self, folder):
+    def __init__(self, folder, port):
+        policy = pathlib.Path(folder, "policy.json")
+        egress = {"allow": [{"host": "127.0.0.1", "ports": [port]}]}
+        policy.write_text(json.dumps({"version": "1", "default": "allow", "x-sandbox": {"egress": egress}}))
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--listen", "127.0.0.1:0", "--data", f"{folder}/data"], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "EXUVIA_LOG": "error"})
+            [BINARY, "serve", "--listen", "127.0.0.1:0", "--data", f"{folder}/data", "--policy", policy],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "EXUVIA_LOG": "error"})
         self.url = self.process.stdout.readline().split()[-1].removesuffix("/mcp")
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
@@ -88,7 +116,9 @@ class Zeros:
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder)
+        origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        threading.Thread(target=origin.serve_forever, daemon=True).start()
+        server = Server(folder, origin.server_port)
         for _ in range(20):
             server.run(NOTHING)
         rows = []
@@ -111,6 +141,9 @@ def main():
             assert total == SIZE
 
         measure("200 MB fetched", fetch)
+        url = f"http://127.0.0.1:{origin.server_port}/"
+        given = measure("200 MB downloaded and kept", lambda: server.run(DOWNLOAD, input_vars={"url": url}))
+        assert given["artifacts"][0]["size"] == SIZE
         headers = {"content-length": str(SIZE)}
         file = measure("200 MB given", lambda: server.ask("/v1/files?name=x", Zeros(SIZE), headers))
         measure("200 MB read where they lie", lambda: server.run(READ, files=[file["id"]]))
