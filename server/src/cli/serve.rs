@@ -95,12 +95,13 @@ async fn serve(config: Config, data: &Data, stdio: bool) -> Result<Status, Failu
     let app = start(&config, data, address, !stdio)?;
     let stop = Stop { begun: stop_on_signal()?, over: CancellationToken::new() };
     let serving = async {
-        let served = match listener {
-            Some(listener) => serve_http(listener, &config, data, &app, address, &stop).await,
-            None => tokio::select! {
+        let served = if let Some(listener) = listener {
+            serve_http(listener, &config, data, &app, address, &stop).await
+        } else {
+            tokio::select! {
                 served = mcp::serve_stdio(app.clone()) => served.map_err(Failure::Server),
                 () = stop.late() => Ok(()),
-            },
+            }
         };
         stop.begun.cancel();
         served
