@@ -24,11 +24,11 @@ PATIENCE = 120
 
 CALLS = "import time\nbegan = time.monotonic()\nfor n in range(100):\n    mcp_Plain_slow(ms=1)\ntime.monotonic() - began"
 EFFECTS = "import time\nfor n in range({many}):\n    time.sleep(0)\n    mcp_Counts_look(key='x') if n % 10 == 0 else time.time()\n\
-print('recorded', flush=True)\nwhile True:\n    time.sleep(0.02)\n    mcp_Counts_put(key='live')"
+print('recorded', flush=True)\nwhile True:\n    time.sleep(0.02)\n    try:\n        mcp_Counts_put(key='live')\n    except ToolInDoubt:\n        pass"
 
 BEGAN = "import time\ntime.time()"
 SMALL = "numbers = list(range(100))"
-FRAME = "import numpy as np, pandas as pd\nframe = pd.DataFrame(np.random.default_rng(1).random((1_050_000, 6)))\nint(frame.memory_usage().sum())"
+FRAME = "import numpy as np, pandas as pd\nframe = pd.DataFrame(np.random.default_rng(1).random((1_050_000, 6)), copy=False)\nint(frame.memory_usage().sum())"
 ROUNDS = 15
 
 
@@ -131,8 +131,10 @@ def cost(place):
     for _ in range(25):
         plain.append(place.execute(CALLS))
         journaled.append(place.wait(place.submit(CALLS)))
-    plain, journaled = statistics.median(plain), statistics.median(journaled)
-    print(f"100 calls of 1 ms: {plain * 1000:.1f} ms, journalled {journaled * 1000:.1f} ms, {journaled / plain - 1:+.1%}")
+    # Other work only adds time: on a machine that has some, the least times say more.
+    for what, of in (("median", statistics.median), ("least", min)):
+        without, with_one = of(plain), of(journaled)
+        print(f"100 calls of 1 ms, {what}: {without * 1000:.1f} ms, journalled {with_one * 1000:.1f} ms, {with_one / without - 1:+.1%}")
 
 
 def resumed(place, what, script):

@@ -17,7 +17,7 @@ struct Held {
 }
 
 impl Held {
-    fn begin(server: &Server, tool: &str, arguments: Value) -> Self {
+    fn begin(server: &Server, tool: &str, arguments: &Value) -> Self {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
             "params": { "name": tool, "arguments": arguments } });
         let body = body.to_string();
@@ -78,10 +78,10 @@ const RUNNING: &str = "sleeping = 0\nrecoveries = 0\n";
 fn a_cancellation_while_the_server_stops_is_one_and_the_stop_is_none() {
     let mut counts = Counts::start(RUNNING);
     let (early, late, stopped) = (job(&counts, "s/1"), job(&counts, "s/2"), job(&counts, "s/3"));
-    let cancel = |uuid: &str| Held::begin(&counts.server, "cancelCodeExec", json!({ "execution_uuid": uuid }));
+    let cancel = |uuid: &str| Held::begin(&counts.server, "cancelCodeExec", &json!({ "execution_uuid": uuid }));
     let (cancels_early, cancels_late) = (cancel(&early), cancel(&late));
     let look = json!({ "execution_uuid": stopped, "wait_seconds": 60 });
-    let left = Held::begin(&counts.server, "checkCodeExecStatus", look);
+    let left = Held::begin(&counts.server, "checkCodeExecStatus", &look);
     begin_to_stop(&counts.server);
     // While it still runs.
     assert_eq!(cancels_early.finish()["status"], "cancelled");

@@ -251,6 +251,7 @@ impl Executor {
             stopping: AtomicBool::new(false),
         }));
         executor.recover()?;
+        executor.0.guests.begin();
         prune::start(&executor.0);
         Ok(executor)
     }

@@ -23,6 +23,8 @@ const NICER: i32 = 5;
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a thread that was started for want of others stays without work.
 const IDLE: Duration = Duration::from_secs(5);
+/// Most threads without work. They are woken in turn: of a thousand, each has some now and then, and none is ever without for long enough.
+const MOST_IDLE: usize = 16;
 
 pub(super) struct Guests(Arc<Pool>);
 
@@ -46,6 +48,7 @@ struct State {
     idle: usize,
     /// The system would not give another thread when it was last asked.
     refused: bool,
+    has_begun: bool,
     stopping: bool,
 }
 
@@ -67,7 +70,7 @@ impl Worker {
 }
 
 impl Guests {
-    /// Starts `free` threads; there will be no more than `most`. Called on one of the server's.
+    /// Starts `free` threads, which wait for [`Self::begin`]; there will be no more than `most`. Called on one of the server's.
     pub(super) fn start(free: usize, most: usize) -> io::Result<Self> {
         let pool = Arc::new(Pool {
             server: Handle::current(),
@@ -82,6 +85,14 @@ impl Guests {
         }
         pool.server.spawn(mend(Arc::downgrade(&pool)));
         Ok(Self(pool))
+    }
+
+    /// Begins with what was spawned: not before all that an earlier process left is in line, as it would take the processors from whoever
+    /// puts it there.
+    pub(super) fn begin(&self) {
+        self.0.state().has_begun = true;
+        self.0.work.notify_all();
+        self.0.wanting.notify_one();
     }
 
     /// Begins `work` as soon as a thread is free.
@@ -152,10 +163,16 @@ impl Pool {
     fn next(&self, own: &Arc<Worker>) -> Option<Arc<Task>> {
         let mut state = self.state();
         loop {
-            if let Some(task) = state.queue.pop_front() {
+            if state.has_begun
+                && let Some(task) = state.queue.pop_front()
+            {
                 return Some(task);
             }
             if state.stopping {
+                return None;
+            }
+            if state.idle >= MOST_IDLE.max(self.free) && state.workers.len() > self.free {
+                state.workers.retain(|worker| !Arc::ptr_eq(worker, own));
                 return None;
             }
             state.idle += 1;
@@ -231,6 +248,7 @@ mod tests {
         let server = server();
         let _server = server.enter();
         let guests = Guests::start(2, 40).unwrap();
+        guests.begin();
         let done = Arc::new(AtomicU64::new(0));
         for _ in 0..20 {
             let done = Arc::clone(&done);
@@ -251,6 +269,7 @@ mod tests {
         let server = server();
         let _server = server.enter();
         let guests = Guests::start(1, 3).unwrap();
+        guests.begin();
         let done = Arc::new(AtomicU64::new(0));
         let (said, heard) = channel();
         for _ in 0..6 {
@@ -271,11 +290,57 @@ mod tests {
         }
     }
 
+    /// Seen to fail without `MOST_IDLE`: all of them stay.
+    #[test]
+    fn few_threads_stay_that_have_nothing_to_do() {
+        let server = server();
+        let _server = server.enter();
+        let guests = Guests::start(1, 60).unwrap();
+        guests.begin();
+        let done = Arc::new(AtomicU64::new(0));
+        for _ in 0..60 {
+            let done = Arc::clone(&done);
+            guests.spawn(async move { hold(&done) });
+        }
+        let until = Instant::now() + PATIENCE;
+        while guests.0.state().workers.len() < 60 {
+            assert!(Instant::now() < until);
+        }
+        done.store(1, Relaxed);
+        loop {
+            let state = guests.0.state();
+            assert!(state.idle <= MOST_IDLE, "{}", state.idle);
+            if state.workers.len() <= MOST_IDLE + 1 {
+                return;
+            }
+            assert!(Instant::now() < until);
+        }
+    }
+
+    /// Seen to fail with threads that do not look at it.
+    #[test]
+    fn nothing_begins_before_it_is_told_to() {
+        let server = server();
+        let _server = server.enter();
+        let guests = Guests::start(1, 1).unwrap();
+        let (said, heard) = channel();
+        guests.spawn(async move { said.send(()).unwrap() });
+        let until = Instant::now() + PATIENCE;
+        // It looked, and found nothing.
+        while guests.0.state().idle == 0 {
+            assert!(Instant::now() < until && heard.try_recv().is_err());
+        }
+        assert!(heard.try_recv().is_err());
+        guests.begin();
+        assert!(heard.recv_timeout(PATIENCE).is_ok());
+    }
+
     #[test]
     fn a_panic_ends_its_own_work_alone() {
         let server = server();
         let _server = server.enter();
         let guests = Guests::start(1, 1).unwrap();
+        guests.begin();
         let (said, heard) = channel();
         guests.spawn(async { panic!("on purpose") });
         guests.spawn(async move { said.send(()).unwrap() });
