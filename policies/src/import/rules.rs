@@ -38,7 +38,7 @@ impl<'a> Entry<'a> {
             (Some("deny"), None, None, conditions) => {
                 let mut conditions = conditions.unwrap_or(json!([]));
                 each(&mut conditions, translate);
-                self.push("deny_if", rule_of(conditions, on_deny.as_ref()));
+                self.push("deny_if", rule_of(&conditions, on_deny.as_ref()));
                 Ok(false)
             }
             (Some("evaluate" | "allow"), Some(rate), None, None) => {
@@ -122,7 +122,7 @@ impl<'a> Entry<'a> {
                 condition.insert("value".into(), Value::Null);
             }
         });
-        self.push("require", rule_of(conditions, on_deny));
+        self.push("require", rule_of(&conditions, on_deny));
     }
 
     fn push(&mut self, list: &str, value: Value) {
@@ -145,7 +145,7 @@ fn translate(condition: &mut Map<String, Value>) {
     }
 }
 
-fn rule_of(conditions: Value, on_deny: Option<&Value>) -> Value {
+fn rule_of(conditions: &Value, on_deny: Option<&Value>) -> Value {
     match on_deny {
         Some(words) => json!({ "conditions": conditions, "on_deny": words }),
         None => json!({ "conditions": conditions }),
