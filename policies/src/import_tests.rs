@@ -216,7 +216,8 @@ fn rules_of_every_tool_hold_for_every_tool() {
 /// Seen to fail without a look at how much there would be: by what the copies take, not by what is said of them.
 #[test]
 fn rules_of_every_tool_are_not_copied_without_bound() {
-    let tools: String = (0..10_000).map(|number| format!("  t{number}: {{rules: []}}\n")).collect();
+    let tools: Vec<_> = (0..10_000).map(|number| format!("  t{number}: {{rules: []}}\n")).collect();
+    let tools = tools.concat();
     let words = "x".repeat(1000);
     let text = format!("tools:\n{tools}  '*': {{rules: [{{name: n, action: deny, on_deny: {words}}}]}}");
     let error = Policy::import(text).unwrap_err().to_string();
@@ -256,8 +257,8 @@ fn tools_are_named_as_the_importer_says() {
     let named = |tool: &str| format!("mcp_S_{}", tool.replace(['-', '.'], "_"));
     let Imported { policy, warnings } = Policy::import_as(text, named).unwrap();
     assert_eq!(policy.to_json()["hide"], json!(["*", "mcp_S_x"]));
-    let names: Vec<_> = policy.to_json()["tools"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["mcp_S_a_b", "mcp_S_c"]);
+    let kept: Vec<_> = policy.to_json()["tools"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(kept, ["mcp_S_a_b", "mcp_S_c"]);
     // Two tools of one name: which rules are meant, nobody knows.
     assert!(policy.to_json()["tools"]["mcp_S_a_b"]["deny_if"].is_array());
     let told = "/tools/a.b: another tool is `mcp_S_a_b` here, too; every call of this tool is denied until its rules are written anew";

@@ -51,7 +51,6 @@ fn the_rule_of_a_limit_is_its_place_in_the_policy() {
     assert!(place.server.tool("asyncExecuteCode", json!({ "script": "1" })).0);
 }
 
-/// Seen to fail with the counts of another grant, and with those of nobody.
 #[test]
 fn an_explanation_shows_what_the_server_has_counted_and_when_it_frees() {
     let place = Place::new(&limited("executeCode", "day", 2));

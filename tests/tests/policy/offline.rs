@@ -107,7 +107,7 @@ fn a_policy_in_yaml_is_imported_for_a_server() {
         (&bomb, "/b/2: with its aliases written out the document has more than 4194304 bytes"),
         ("tools: {}\ntools: {}", "/tools: the key `tools` is there twice"),
         ("version: '1'\n---\nversion: '1'", "there is more than one document at line "),
-        ("tools: {a: !exec {}}", "at line 1, column 12"),
+        ("tools: {a: !exec {}}", "unsupported tag `!exec` at line 1, column 18"),
         ("", "(document): expected an object, found null"),
     ] {
         let ran = import(text, &[]);

@@ -1,5 +1,6 @@
 //! `exuvia policy import`: a policy of others in our form.
 
+use super::super::client::field;
 use super::super::print::{error, out};
 use super::super::shown::visible;
 use super::super::{Failure, Status};
@@ -60,8 +61,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
 /// Names of tools that neither this server nor an upstream server can have.
 fn strangers(policy: &Value) -> Vec<String> {
-    let named = policy["tools"].as_object().into_iter().flat_map(|tools| tools.keys().map(String::as_str));
-    let hidden = policy["hide"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let named = field(policy, "tools").as_object().into_iter().flat_map(|tools| tools.keys().map(String::as_str));
+    let hidden = field(policy, "hide").as_array().into_iter().flatten().filter_map(Value::as_str);
     let is_strange = |name: &&str| *name != "*" && !name.starts_with("mcp_") && !mcp::is_own(name);
     named.chain(hidden).filter(is_strange).map(str::to_owned).collect()
 }
