@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """HTTP GET from a program, by the gate, to a server on loopback: microseconds, the median and the 95th percentile of many.
 
-    bench/egress.py EXUVIA [--requests N]
+    bench/egress.py EXUVIA BARE [--requests N] [--rounds N]
 
-EXUVIA is the binary. Three clients ask the same server, one after another, over one connection each: a bare socket, which is as
-little as a client on this machine can do; CPython with http.client; and programs in the sandbox, with each library and with the
-effect alone. `above` is what a program's request takes longer than that of the bare socket.
+EXUVIA is the binary, BARE the bare host client, built likewise: `cargo build --release --package exuvia-tests --bin bare-client-for-bench`.
+Clients ask the same server, one after another, over one connection each: the bare host client, which is the server's own (hyper)
+without a sandbox and a gate; CPython with http.client; and programs in the sandbox, with each library and with the effect alone.
+`above` is what a program's request takes longer than that of the bare host client. Of several rounds, the one with the median
+of the medians is shown, as other work on the machine comes and goes.
 """
 
 import argparse
@@ -13,7 +15,6 @@ import asyncio
 import http.client
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -103,15 +104,8 @@ def web_server():
     return int(os.read(reader, 16))
 
 
-def bare(port, n):
-    line = socket.create_connection(("127.0.0.1", port))
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def get():
-        line.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert line.recv(65536).endswith(b"ok")
-
-    return timed(get, n)
+def bare(binary, port, n):
+    return json.loads(subprocess.run([binary, str(port), str(n)], check=True, capture_output=True, text=True).stdout)
 
 
 def timed(get, n):
@@ -156,17 +150,22 @@ def sandboxed(url, source, port, n):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exuvia")
+    parser.add_argument("bare")
     parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     n, port = arguments.requests, web_server()
     process, url = exuvia(arguments.exuvia, port)
+    clients = {"bare host client": lambda: bare(arguments.bare, port, n), "http.client, native": lambda: native(port, n)}
+    for name, source in PROGRAMS.items():
+        clients[f"{name}, in the sandbox"] = lambda source=source: sandboxed(url, source, port, n)
     try:
-        base = statistics.median(bare(port, n))
-        rows = [("bare socket, native", bare(port, n)), ("http.client, native", native(port, n))]
-        rows += [(f"{name}, in the sandbox", sandboxed(url, source, port, n)) for name, source in PROGRAMS.items()]
+        rounds = [{name: client() for name, client in clients.items()} for _ in range(arguments.rounds)]
     finally:
         process.terminate()
         process.wait()
+    rows = [(name, sorted((times[name] for times in rounds), key=statistics.median)[len(rounds) // 2]) for name in clients]
+    base = statistics.median(rows[0][1])
     print(f"{'':30}{'median':>10}{'95 %':>10}{'above':>10}   µs")
     for name, times in rows:
         median, high = statistics.median(times), statistics.quantiles(times, n=20)[-1]

@@ -63,7 +63,8 @@ for url in (WEB, STREAMS):
     assert_eq!(whole, [("POST / HTTP/1.1".to_owned(), 5)]);
     for path in ["/httpx", "/requests", "/later"] {
         let end = reach.streams.end(path);
-        assert!(end.starts_with("stream error received: "), "{path} {end}");
+        // A length, if the body had an end. The stream is reset, or the connection gone before that.
+        assert!(end.parse::<usize>().is_err(), "{path} {end}");
     }
     assert_eq!(reach.streams.end("/"), "5");
 }

@@ -163,9 +163,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let driver = Arc::new(Mutex::new(Some(driver)));
-    let driven = Arc::clone(&driver);
+    let polled = Arc::clone(&driver);
     tasks.execute(poll_fn(move |context| {
-        let mut driver = driven.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut driver = polled.lock().unwrap_or_else(PoisonError::into_inner);
         match driver.as_mut().map(|driver| Pin::new(driver).poll(context)) {
             Some(Poll::Pending) => Poll::Pending,
             _ => {

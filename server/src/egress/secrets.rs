@@ -10,7 +10,7 @@ use crate::secrets::{Bound, Form, Putting, Stream, Trace};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use exuvia_policies::{EgressPermit, SecretPlace};
+use exuvia_policies::{EgressPermit, Policy, SecretPlace};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -50,9 +50,9 @@ pub(super) fn before(bound: &Bound, gate: &Gate, live: &Arc<Live>, begin: &Begin
 
 impl Secrets {
     pub(super) fn new(bound: Arc<Bound>, gate: Arc<Gate>, live: Arc<Live>, permit: &EgressPermit) -> Self {
-        let policy = gate.policy(live.grant());
-        let goes = |name: &str| policy.as_ref().is_some_and(|policy| policy.decide_secret(name, permit).is_ok());
-        let is_plain = bound.names().any(goes);
+        let goes = |policy: &Policy| bound.names().any(|name| policy.decide_secret(name, permit).is_ok());
+        // Most executions have none: a policy is looked at only for those that have.
+        let is_plain = !bound.is_empty() && gate.policy(live.grant()).is_some_and(|policy| goes(&policy));
         let receives = bound.scrubber().map(crate::secrets::Scrubber::stream);
         Self { bound, gate, live, granted: BTreeSet::new(), sends: None, receives, is_plain, is_head: false }
     }

@@ -136,10 +136,10 @@ impl Shared {
             Ok(length) => {
                 told["length"] = json!(length);
                 if length > 0 {
-                    self.ends(&path, length);
+                    self.ends(&path, &length);
                 }
             }
-            Err(error) => return self.ends(&path, error),
+            Err(error) => return self.ends(&path, &error),
         }
         match route {
             "bytes" => reply(respond, 200, &vec![b'x'; rest.parse().unwrap()]).await,
@@ -166,14 +166,14 @@ impl Shared {
             "endless" => {
                 let mut body = begin(&mut respond, &[])?;
                 while send(&mut body, &[b'x'; 1 << 14]).await.is_some() {}
-                self.ends(&path, "given up")
+                self.ends(&path, &"given up")
             }
             "drips" => {
                 let mut body = begin(&mut respond, &[])?;
                 while send(&mut body, b"x").await.is_some() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                self.ends(&path, "given up")
+                self.ends(&path, &"given up")
             }
             "headers" => {
                 let names: Vec<_> = (0..rest.parse().unwrap()).map(|n| format!("x-{n}")).collect();
@@ -197,7 +197,7 @@ impl Shared {
 }
 
 impl Shared {
-    fn ends(&self, path: &str, how: impl ToString) -> Option<()> {
+    fn ends(&self, path: &str, how: &dyn ToString) -> Option<()> {
         self.ends.lock().unwrap().push((path.to_owned(), how.to_string()));
         None
     }
