@@ -139,7 +139,8 @@ fn a_secret_that_the_policy_does_not_list_is_none() {
     assert_eq!(text, "`KEPT` is in `input_vars` and in `required_secrets`: choose another name for the input");
 }
 
-/// A session's state is all of its program's memory, as it is.
+/// A session's state is all of its program's memory, as it is. Seen to fail with tools' answers not scrubbed, and with a revealed secret let into a
+/// session.
 #[test]
 fn the_memory_of_a_program_has_no_value() {
     let place = Place::start();
@@ -170,6 +171,7 @@ fn the_memory_of_a_program_has_no_value() {
 #[test]
 fn a_placeholder_is_of_one_execution_and_the_same_after_a_restart() {
     let mut place = Place::start();
+/// Seen to fail with the name not looked up.
     let one = place.run("KEY", "KEY")["result"].clone();
     assert_ne!(place.run("KEY", "KEY")["result"], one);
     let script = "import time\nprint(KEY, flush=True)\nmcp_Math_echo_text(text='x')\ntime.sleep(3)\nprint(KEY)";
@@ -228,6 +230,50 @@ fn a_server_that_is_asked_by_key_shows_a_grant_its_own_secrets() {
     let key = |label: &str| {
         let mut command = Command::new(binary());
         command.args(["grants", "create", label, "--policy", &policy(label), "--data"]).arg(&data);
+/// A method is in the audit, and in the log of whoever is on the way. Seen to fail with methods not looked at.
+#[test]
+fn a_value_is_no_request_s_method() {
+    let place = Place::start();
+    let ask = |method: &str| place.run(&format!("import httpx\nhttpx.request({method}, GOOD + '/plain').text"), "WORD");
+    let denied = ask("WORD");
+    let expected = "[POLICY DENIED] This request has the value of the secret `WORD`.";
+    assert!(denied["error"]["message"].as_str().unwrap().starts_with(expected), "{denied}");
+    assert!(place.reached.good.take().is_empty());
+    assert_eq!(ask("'CORRECT'")["result"], "ok");
+    assert!(place.reached.good.take().starts_with(b"CORRECT /plain "));
+}
+
+/// Seen to fail with what a program says of how far it is left as it is.
+#[test]
+fn how_far_a_program_is_has_no_value() {
+    let place = Place::start();
+    let script = "import time\nexuvia_progress(0.5, 'with ' + HMAC)\ntime.sleep(3600)";
+    let arguments = json!({ "script": script, "required_secrets": ["HMAC"] });
+    let uuid = place.server.tool("asyncExecuteCode", arguments).1["execution_uuid"].as_str().unwrap().to_owned();
+    let progress = loop {
+        let status = place.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid })).1;
+        if !status["progress"].is_null() {
+            break status["progress"].clone();
+        }
+    };
+    assert_eq!(progress, json!({ "fraction": 0.5, "step": "with [secret HMAC]" }));
+    place.server.tool("cancelCodeExec", json!({ "execution_uuid": uuid }));
+}
+
+/// What is compressed cannot be looked through. Seen to fail with the request left as the program makes it.
+#[test]
+fn a_host_that_a_secret_goes_to_is_asked_not_to_compress() {
+    let place = Place::start();
+    let ask = |host: &str| place.run(&format!("import httpx\nhttpx.get({host} + '/echo').text.lower()"), "KEY");
+    let said = |status: Value, encoding: &str| {
+        let line = format!("accept-encoding: {encoding}\r\n");
+        assert!(status["result"].as_str().unwrap().contains(&line), "{status}");
+    };
+    said(ask("GOOD"), "identity");
+    said(ask("OTHER"), "gzip, deflate");
+}
+
+/// Seen to fail without the line of a secret that is revealed.
         let printed = String::from_utf8(command.output().unwrap().stdout).unwrap();
         printed.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned()
     };
@@ -238,3 +284,4 @@ fn a_server_that_is_asked_by_key_shows_a_grant_its_own_secrets() {
         assert_eq!(listed["secrets"], json!([{ "name": name, "value": "********", "is_set": false }]));
     }
 }
+/// Seen to fail with the limit left as it was.

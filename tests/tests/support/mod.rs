@@ -10,6 +10,7 @@ pub(crate) mod reach;
 pub(crate) mod recorder;
 pub(crate) mod records;
 pub(crate) mod server;
+pub(crate) mod unpack;
 pub(crate) mod web;
 
 use std::path::Path;
