@@ -93,6 +93,7 @@ fn what_cannot_be_a_secret_says_what_to_do() {
     fails(&["remove", "K"], "", "there is no secret `K` here: `exuvia secrets list` shows those that exist");
 }
 
+/// Seen to fail with the key not checked.
 #[test]
 fn another_key_than_the_servers_is_refused() {
     let (server, _folder) = kept();
@@ -100,6 +101,47 @@ fn another_key_than_the_servers_is_refused() {
     let set = secrets(&server.data, &["set", "KEPT"], "a value of some length", Some(other));
     assert_eq!(set.status, Some(64));
     assert!(set.stderr.contains("were sealed with another key than EXUVIA_KEY"), "{}", set.stderr);
+}
+
+/// A server that runs, with a value that it has used, and one that starts.
+#[test]
+fn the_key_is_changed_under_a_server_that_goes_on() {
+    let (mut server, folder) = kept();
+    let key = || fs::read_to_string(folder.path().join("data/key")).unwrap();
+    let is_set = |server: &Server| server.tool("getUserSecrets", json!({})).1["secrets"][0]["is_set"].clone();
+    assert_eq!(secrets(&server.data, &["set", "KEPT"], "a value of some length", None).status, Some(0));
+    assert_eq!((is_set(&server), key().lines().count()), (json!(true), 1));
+    let first = key();
+    let changed = secrets(&server.data, &["rekey"], "", None);
+    assert_eq!(changed.status, Some(0), "{}", changed.stderr);
+    assert!(key() != first && key().lines().count() == 1, "the old one is gone");
+    assert_eq!(is_set(&server), true);
+    // What the server seals is sealed with the new one.
+    let token = fs::read_to_string(server.data.join("operator.token")).unwrap();
+    let bearer = format!("Bearer {}", token.trim());
+    let given = json!({ "name": "KEPT", "value": "another value" });
+    assert_eq!(server.post("/mcp/cli/secrets/upsert", &given, &[("authorization", &bearer)]).0, 200);
+    assert!(!named(&server, "1", &["KEPT"]).0);
+    server.stop();
+    let server = Server::start_in(folder.path(), &["--policy", folder.path().join("policy.json").to_str().unwrap()]);
+    assert_eq!(is_set(&server), true);
+}
+
+/// A key in the environment is the operator's: both are given while it is changed.
+#[test]
+fn a_key_in_the_environment_is_changed_by_giving_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "HxwdHhkaGxwVFhcYERITFA0ODxAJCgsMBQYHCAECAwQ=");
+    let run = |arguments: &[&str], key: &str| secrets(folder.path(), arguments, "a value of some length", Some(key));
+    assert_eq!(run(&["set", "KEPT"], old).status, Some(0));
+    let one = run(&["rekey"], old);
+    assert_eq!(one.status, Some(64));
+    assert!(one.stderr.starts_with("exuvia: `EXUVIA_KEY` has one key: start the server with both"), "{}", one.stderr);
+    let both = format!("{new} {old}");
+    assert!(run(&["list"], &both).stdout.contains("KEPT"));
+    assert_eq!(run(&["rekey"], &both).status, Some(0));
+    assert!(run(&["list"], new).stdout.contains("KEPT"));
+    assert!(run(&["list"], old).stderr.contains("were sealed with another key than EXUVIA_KEY"));
 }
 
 #[test]
@@ -128,6 +170,7 @@ fn only_the_operator_gives_values() {
     assert_eq!(removed.status().as_u16(), 200);
 }
 
+/// Seen to fail with the name not looked up.
 #[test]
 fn a_secret_that_the_policy_does_not_list_is_none() {
     let (server, _folder) = kept();
@@ -171,7 +214,6 @@ fn the_memory_of_a_program_has_no_value() {
 #[test]
 fn a_placeholder_is_of_one_execution_and_the_same_after_a_restart() {
     let mut place = Place::start();
-/// Seen to fail with the name not looked up.
     let one = place.run("KEY", "KEY")["result"].clone();
     assert_ne!(place.run("KEY", "KEY")["result"], one);
     let script = "import time\nprint(KEY, flush=True)\nmcp_Math_echo_text(text='x')\ntime.sleep(3)\nprint(KEY)";
@@ -188,48 +230,6 @@ fn a_placeholder_is_of_one_execution_and_the_same_after_a_restart() {
     assert!(lines[0].starts_with("exs_") && lines[0] == lines[1], "{lines:?}");
 }
 
-#[test]
-fn the_audit_has_who_was_given_a_value_and_never_the_value() {
-    let place = Place::start();
-    assert_eq!(place.run("len(HMAC)", "HMAC")["result"], HMAC.len());
-    place.run("mcp_Math_echo_text(text=KEY)", "KEY");
-    let audit = fs::read_to_string(place.server.data.join("audit/audit.jsonl")).unwrap();
-    let lines: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of = |name: &str| {
-        let lines = lines.iter().filter(|line| line["secret"] == name);
-        let fields = ["tool", "decision", "rule", "message"];
-        lines.map(|line| fields.map(|field| line[field].as_str().unwrap().to_owned())).collect::<Vec<_>>()
-    };
-    let rule = "/x-sandbox/secrets/HMAC";
-    assert_eq!(of("HMAC"), [["(secret)", "allow", rule, "The program has the value itself."]]);
-    let reason = "An argument of this call has the placeholder of the secret `KEY`, whose value is put into HTTP requests alone.";
-    assert_eq!(of("KEY"), [["mcp_Math_echo_text", "deny", "/x-sandbox/secrets/KEY", reason]]);
-    assert_eq!(leaked(audit.as_bytes(), HMAC, false), None);
-}
-
-#[test]
-fn no_core_file_is_written_of_the_server() {
-    let (server, _folder) = kept();
-    let limits = fs::read_to_string(server.root().with_file_name("limits")).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    let numbers: Vec<_> = line.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();
-    // The kernel's word for "none, not even to a program".
-    assert_eq!(numbers, ["1", "1"]);
-}
-
-#[test]
-fn a_server_that_is_asked_by_key_shows_a_grant_its_own_secrets() {
-    let folder = tempfile::tempdir().unwrap();
-    let policy = |name: &str| {
-        let path = folder.path().join(format!("{name}.json"));
-        let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "secrets": { name: { "hosts": ["a.example"] } } } });
-        fs::write(&path, policy.to_string()).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let data = folder.path().join("data");
-    let key = |label: &str| {
-        let mut command = Command::new(binary());
-        command.args(["grants", "create", label, "--policy", &policy(label), "--data"]).arg(&data);
 /// A method is in the audit, and in the log of whoever is on the way. Seen to fail with methods not looked at.
 #[test]
 fn a_value_is_no_request_s_method() {
@@ -274,6 +274,49 @@ fn a_host_that_a_secret_goes_to_is_asked_not_to_compress() {
 }
 
 /// Seen to fail without the line of a secret that is revealed.
+#[test]
+fn the_audit_has_who_was_given_a_value_and_never_the_value() {
+    let place = Place::start();
+    assert_eq!(place.run("len(HMAC)", "HMAC")["result"], HMAC.len());
+    place.run("mcp_Math_echo_text(text=KEY)", "KEY");
+    let audit = fs::read_to_string(place.server.data.join("audit/audit.jsonl")).unwrap();
+    let lines: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| {
+        let lines = lines.iter().filter(|line| line["secret"] == name);
+        let fields = ["tool", "decision", "rule", "message"];
+        lines.map(|line| fields.map(|field| line[field].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+    };
+    let rule = "/x-sandbox/secrets/HMAC";
+    assert_eq!(of("HMAC"), [["(secret)", "allow", rule, "The program has the value itself."]]);
+    let reason = "An argument of this call has the placeholder of the secret `KEY`, whose value is put into HTTP requests alone.";
+    assert_eq!(of("KEY"), [["mcp_Math_echo_text", "deny", "/x-sandbox/secrets/KEY", reason]]);
+    assert_eq!(leaked(audit.as_bytes(), HMAC, false), None);
+}
+
+/// Seen to fail with the limit left as it was.
+#[test]
+fn no_core_file_is_written_of_the_server() {
+    let (server, _folder) = kept();
+    let limits = fs::read_to_string(server.root().with_file_name("limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let numbers: Vec<_> = line.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();
+    // The kernel's word for "none, not even to a program".
+    assert_eq!(numbers, ["1", "1"]);
+}
+
+#[test]
+fn a_server_that_is_asked_by_key_shows_a_grant_its_own_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str| {
+        let path = folder.path().join(format!("{name}.json"));
+        let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "secrets": { name: { "hosts": ["a.example"] } } } });
+        fs::write(&path, policy.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let data = folder.path().join("data");
+    let key = |label: &str| {
+        let mut command = Command::new(binary());
+        command.args(["grants", "create", label, "--policy", &policy(label), "--data"]).arg(&data);
         let printed = String::from_utf8(command.output().unwrap().stdout).unwrap();
         printed.split_whitespace().find(|word| word.starts_with("exv_")).unwrap().to_owned()
     };
@@ -284,4 +327,3 @@ fn a_host_that_a_secret_goes_to_is_asked_not_to_compress() {
         assert_eq!(listed["secrets"], json!([{ "name": name, "value": "********", "is_set": false }]));
     }
 }
-/// Seen to fail with the limit left as it was.
