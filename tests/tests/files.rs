@@ -160,6 +160,7 @@ fn in_a_session_only_what_a_call_changed_is_its_own() {
     assert_eq!(call("open('b', 'ab').write(b'3')"), ["b"]);
 }
 
+/// Seen to fail with a `Content-Disposition` that is always `inline`, and with names believed before contents.
 #[test]
 fn what_a_browser_could_run_is_only_saved() {
     let server = Server::start();
@@ -284,6 +285,7 @@ fn grants() -> Grants {
     Grants { server, alice, bob }
 }
 
+/// Seen to fail with the grant of an execution not compared; its files are then looked for among those of whoever asks, and not found.
 #[test]
 fn another_grant_s_files_are_not_there() {
     let Grants { mut server, alice, bob } = grants();

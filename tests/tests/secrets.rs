@@ -93,6 +93,7 @@ fn what_cannot_be_a_secret_says_what_to_do() {
     fails(&["remove", "K"], "", "there is no secret `K` here: `exuvia secrets list` shows those that exist");
 }
 
+/// Seen to fail with the key not checked.
 #[test]
 fn another_key_than_the_servers_is_refused() {
     let (server, _folder) = kept();
@@ -100,6 +101,47 @@ fn another_key_than_the_servers_is_refused() {
     let set = secrets(&server.data, &["set", "KEPT"], "a value of some length", Some(other));
     assert_eq!(set.status, Some(64));
     assert!(set.stderr.contains("were sealed with another key than EXUVIA_KEY"), "{}", set.stderr);
+}
+
+/// A server that runs, with a value that it has used, and one that starts.
+#[test]
+fn the_key_is_changed_under_a_server_that_goes_on() {
+    let (mut server, folder) = kept();
+    let key = || fs::read_to_string(folder.path().join("data/key")).unwrap();
+    let is_set = |server: &Server| server.tool("getUserSecrets", json!({})).1["secrets"][0]["is_set"].clone();
+    assert_eq!(secrets(&server.data, &["set", "KEPT"], "a value of some length", None).status, Some(0));
+    assert_eq!((is_set(&server), key().lines().count()), (json!(true), 1));
+    let first = key();
+    let changed = secrets(&server.data, &["rekey"], "", None);
+    assert_eq!(changed.status, Some(0), "{}", changed.stderr);
+    assert!(key() != first && key().lines().count() == 1, "the old one is gone");
+    assert_eq!(is_set(&server), true);
+    // What the server seals is sealed with the new one.
+    let token = fs::read_to_string(server.data.join("operator.token")).unwrap();
+    let bearer = format!("Bearer {}", token.trim());
+    let given = json!({ "name": "KEPT", "value": "another value" });
+    assert_eq!(server.post("/mcp/cli/secrets/upsert", &given, &[("authorization", &bearer)]).0, 200);
+    assert!(!named(&server, "1", &["KEPT"]).0);
+    server.stop();
+    let server = Server::start_in(folder.path(), &["--policy", folder.path().join("policy.json").to_str().unwrap()]);
+    assert_eq!(is_set(&server), true);
+}
+
+/// A key in the environment is the operator's: both are given while it is changed.
+#[test]
+fn a_key_in_the_environment_is_changed_by_giving_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "HxwdHhkaGxwVFhcYERITFA0ODxAJCgsMBQYHCAECAwQ=");
+    let run = |arguments: &[&str], key: &str| secrets(folder.path(), arguments, "a value of some length", Some(key));
+    assert_eq!(run(&["set", "KEPT"], old).status, Some(0));
+    let one = run(&["rekey"], old);
+    assert_eq!(one.status, Some(64));
+    assert!(one.stderr.starts_with("exuvia: `EXUVIA_KEY` has one key: start the server with both"), "{}", one.stderr);
+    let both = format!("{new} {old}");
+    assert!(run(&["list"], &both).stdout.contains("KEPT"));
+    assert_eq!(run(&["rekey"], &both).status, Some(0));
+    assert!(run(&["list"], new).stdout.contains("KEPT"));
+    assert!(run(&["list"], old).stderr.contains("were sealed with another key than EXUVIA_KEY"));
 }
 
 #[test]
@@ -128,6 +170,7 @@ fn only_the_operator_gives_values() {
     assert_eq!(removed.status().as_u16(), 200);
 }
 
+/// Seen to fail with the name not looked up.
 #[test]
 fn a_secret_that_the_policy_does_not_list_is_none() {
     let (server, _folder) = kept();
@@ -139,7 +182,8 @@ fn a_secret_that_the_policy_does_not_list_is_none() {
     assert_eq!(text, "`KEPT` is in `input_vars` and in `required_secrets`: choose another name for the input");
 }
 
-/// A session's state is all of its program's memory, as it is.
+/// A session's state is all of its program's memory, as it is. Seen to fail with tools' answers not scrubbed, and with a revealed secret let into a
+/// session.
 #[test]
 fn the_memory_of_a_program_has_no_value() {
     let place = Place::start();
@@ -186,6 +230,50 @@ fn a_placeholder_is_of_one_execution_and_the_same_after_a_restart() {
     assert!(lines[0].starts_with("exs_") && lines[0] == lines[1], "{lines:?}");
 }
 
+/// A method is in the audit, and in the log of whoever is on the way. Seen to fail with methods not looked at.
+#[test]
+fn a_value_is_no_request_s_method() {
+    let place = Place::start();
+    let ask = |method: &str| place.run(&format!("import httpx\nhttpx.request({method}, GOOD + '/plain').text"), "WORD");
+    let denied = ask("WORD");
+    let expected = "[POLICY DENIED] This request has the value of the secret `WORD`.";
+    assert!(denied["error"]["message"].as_str().unwrap().starts_with(expected), "{denied}");
+    assert!(place.reached.good.take().is_empty());
+    assert_eq!(ask("'CORRECT'")["result"], "ok");
+    assert!(place.reached.good.take().starts_with(b"CORRECT /plain "));
+}
+
+/// Seen to fail with what a program says of how far it is left as it is.
+#[test]
+fn how_far_a_program_is_has_no_value() {
+    let place = Place::start();
+    let script = "import time\nexuvia_progress(0.5, 'with ' + HMAC)\ntime.sleep(3600)";
+    let arguments = json!({ "script": script, "required_secrets": ["HMAC"] });
+    let uuid = place.server.tool("asyncExecuteCode", arguments).1["execution_uuid"].as_str().unwrap().to_owned();
+    let progress = loop {
+        let status = place.server.tool("checkCodeExecStatus", json!({ "execution_uuid": uuid })).1;
+        if !status["progress"].is_null() {
+            break status["progress"].clone();
+        }
+    };
+    assert_eq!(progress, json!({ "fraction": 0.5, "step": "with [secret HMAC]" }));
+    place.server.tool("cancelCodeExec", json!({ "execution_uuid": uuid }));
+}
+
+/// What is compressed cannot be looked through. Seen to fail with the request left as the program makes it.
+#[test]
+fn a_host_that_a_secret_goes_to_is_asked_not_to_compress() {
+    let place = Place::start();
+    let ask = |host: &str| place.run(&format!("import httpx\nhttpx.get({host} + '/echo').text.lower()"), "KEY");
+    let said = |status: Value, encoding: &str| {
+        let line = format!("accept-encoding: {encoding}\r\n");
+        assert!(status["result"].as_str().unwrap().contains(&line), "{status}");
+    };
+    said(ask("GOOD"), "identity");
+    said(ask("OTHER"), "gzip, deflate");
+}
+
+/// Seen to fail without the line of a secret that is revealed.
 #[test]
 fn the_audit_has_who_was_given_a_value_and_never_the_value() {
     let place = Place::start();
@@ -205,6 +293,7 @@ fn the_audit_has_who_was_given_a_value_and_never_the_value() {
     assert_eq!(leaked(audit.as_bytes(), HMAC, false), None);
 }
 
+/// Seen to fail with the limit left as it was.
 #[test]
 fn no_core_file_is_written_of_the_server() {
     let (server, _folder) = kept();

@@ -59,10 +59,11 @@ impl Audit {
         Ok(Self { folder: folder.into(), key, end: Mutex::new(End { file, size, head }), largest_file })
     }
 
-    /// Writes one decision. When this fails, the call must not happen.
-    pub(crate) fn append(&self, decided: &Decided<'_>) -> Result<(), Error> {
+    /// Writes decisions that are made together, a line for each, in one write. When this fails, nothing of them must happen.
+    pub(crate) fn append(&self, decided: &[Decided<'_>]) -> Result<(), Error> {
         let failed = |source| Error::Io { doing: "write", folder: self.folder.clone(), source };
-        let fields = serde_json::to_string(&Entry::new(decided)).map_err(|error| failed(error.into()))?;
+        let fields = decided.iter().map(|decided| serde_json::to_string(&Entry::new(decided)));
+        let fields = fields.collect::<Result<Vec<_>, _>>().map_err(|error| failed(error.into()))?;
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         self.write(&mut end, &fields).map_err(failed)
     }
@@ -71,19 +72,23 @@ impl Audit {
         &self.folder
     }
 
-    fn write(&self, end: &mut End, fields: &str) -> io::Result<()> {
+    fn write(&self, end: &mut End, all: &[String]) -> io::Result<()> {
         if end.size >= self.largest_file {
             self.rotate(end)?;
         }
-        let number = end.head.last + 1;
-        let (line, seal) = self.key.line(number, &end.head.seal, fields);
-        if let Err(error) = end.file.write_all(line.as_bytes()) {
+        let (mut lines, mut head) = (String::new(), end.head.clone());
+        for fields in all {
+            let (line, seal) = self.key.line(head.last + 1, &head.seal, fields);
+            lines += &line;
+            head = Head { first: head.first.max(1), last: head.last + 1, seal };
+        }
+        if let Err(error) = end.file.write_all(lines.as_bytes()) {
             // Half a line would end the chain for good.
             let _ = end.file.set_len(end.size);
             return Err(error);
         }
-        end.size += line.len() as u64;
-        end.head = Head { first: end.head.first.max(1), last: number, seal };
+        end.size += lines.len() as u64;
+        end.head = head;
         end.head.write(&self.folder, &self.key)
     }
 
@@ -134,7 +139,7 @@ mod tests {
         for tool in tools {
             let tool = format!("tool{tool}");
             let of = Decided::of(Asker::client("local"), &tool);
-            audit.append(&Decided { decision: Decision::Allow, rule: "/tools/t", ..of }).unwrap();
+            audit.append(&[Decided { decision: Decision::Allow, rule: "/tools/t", ..of }]).unwrap();
         }
     }
 
@@ -216,6 +221,21 @@ mod tests {
         assert!(files.len() > 2);
         fs::remove_file(&files[1]).unwrap();
         assert!(matches!(verify(folder.path()).unwrap(), Verdict::Broken { .. }));
+    }
+
+    /// Seen to fail with only the first of them written.
+    #[test]
+    fn decisions_that_are_made_together_are_a_line_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path()).unwrap();
+        let of = |tool| Decided { decision: Decision::Allow, ..Decided::of(Asker::client("local"), tool) };
+        audit.append(&[of("a"), of("b"), of("c")]).unwrap();
+        audit.append(&[of("d")]).unwrap();
+        assert_eq!(verify(folder.path()).unwrap(), Verdict::Sound { lines: 4 });
+        let path = folder.path().join(CURRENT);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("\"b\"", "\"x\"")).unwrap();
+        assert_eq!(verify(folder.path()).unwrap(), broken("audit.jsonl:2", "the line was changed"));
     }
 
     #[test]

@@ -63,6 +63,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    /// Seen to fail without `NOFOLLOW` of folders.
     #[test]
     fn nothing_is_written_outside_or_over_what_is_there() {
         let place = tempfile::tempdir().unwrap();

@@ -4,14 +4,16 @@
 use super::print::out;
 use super::{Failure, Status, chain};
 use crate::config::Data;
-use crate::secrets::{Value, Vault};
+use crate::secrets::{NewKey, Rekeyed, Value, Vault, rekey};
 use crate::upstream::Sealed;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Most bytes read from standard input: more is no secret.
 const MOST_READ: u64 = 1 << 20;
+/// The variable that has the new key, when the key is changed.
+const NEW_KEY: &str = "EXUVIA_NEW_KEY";
 
 /// Keep secrets for programs: they use them and never see them
 ///
@@ -37,13 +39,23 @@ enum What {
     List,
     /// Forget a value
     Remove { name: String },
+    /// Seal everything with another key; a server that runs goes on
+    ///
+    /// The new key is a fresh one, or that in `EXUVIA_NEW_KEY` or in a file. A key in `EXUVIA_KEY` is changed by giving both there, the new
+    /// one first, for as long as this takes.
+    Rekey {
+        /// A file with the new key, as `openssl rand -base64 32` prints one
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let data = Data::new(arguments.data.as_deref())?;
     data.make().map_err(|source| Failure::System { doing: "make the data folder", source })?;
     let sealed = Sealed::open(data.folder()).map_err(|error| Failure::Usage(chain(&error)))?;
-    let vault = Vault::at(data.folder(), Arc::new(sealed));
+    let sealed = Arc::new(sealed);
+    let vault = Vault::at(data.folder(), Arc::clone(&sealed));
     let failed = |error: crate::secrets::VaultError| Failure::Usage(chain(&error));
     match &arguments.what {
         What::Set { name } => {
@@ -66,8 +78,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             vault.remove(name).map_err(failed)?;
             out(&format!("`{name}` is forgotten."));
         }
+        What::Rekey { key_file } => {
+            let new = new_key(key_file.as_deref())?;
+            let done = rekey(data.folder(), &sealed, new, &mut crate::upstream::replace);
+            let Rekeyed { secrets, others } = done.map_err(|error| Failure::Usage(chain(&error)))?;
+            out(&format!("Sealed with the new key: secrets: {secrets}, files of MCP servers: {others}."));
+        }
     }
     Ok(Status::Finished)
+}
+
+fn new_key(file: Option<&Path>) -> Result<NewKey, Failure> {
+    if let Some(file) = file {
+        return Sealed::key_in(file).map(NewKey::Given).map_err(|error| Failure::Usage(chain(&error)));
+    }
+    Ok(std::env::var(NEW_KEY).map_or(NewKey::Fresh, NewKey::Given))
 }
 
 /// The value: never an argument, which every process of the machine can read.

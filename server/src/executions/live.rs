@@ -44,12 +44,6 @@ struct Scrubs {
 }
 
 impl Inner {
-    fn scrub(&self, text: &mut String) {
-        if let Some(scrubs) = &self.scrubs {
-            scrubs.all.text(text);
-        }
-    }
-
     /// What cannot happen to an execution that is over does not.
     fn happens(&mut self, event: Event) {
         if let Ok(state) = self.record.state.apply(event) {
@@ -243,9 +237,9 @@ impl Live {
 
     pub(crate) fn progresses(&self, mut progress: Progress) {
         let mut inner = self.lock();
-        if let Some(step) = &mut progress.step {
+        if let (Some(step), Some(scrubs)) = (&mut progress.step, &inner.scrubs) {
             // First: half of a value would not be found.
-            inner.scrub(step);
+            scrubs.all.text(step);
         }
         inner.seen.progresses(progress);
         drop(inner);
@@ -256,13 +250,9 @@ impl Live {
         self.lock().seen.progress()
     }
 
-    pub(crate) fn called(&self, mut call: ToolCall) {
-        let mut inner = self.lock();
-        inner.scrub(&mut call.tool);
-        if let Some(error) = &mut call.error {
-            inner.scrub(error);
-        }
-        inner.seen.called(call);
+    /// Lists a call. Its name and its error have no value of a secret: one is refused with it, the other an answer, which was looked at.
+    pub(crate) fn called(&self, call: ToolCall) {
+        self.lock().seen.called(call);
     }
 
     /// Counts bytes that it sent or received over HTTP; all of them so far.
@@ -272,11 +262,7 @@ impl Live {
 
     /// Adds to `given` what was seen from here: output and calls.
     pub(crate) fn fill(&self, given: &mut Given) {
-        let inner = self.lock();
-        if let Some(scrubs) = &inner.scrubs {
-            given.scrub(&scrubs.all);
-        }
-        inner.seen.fill(given);
+        self.lock().seen.fill(given);
     }
 
     pub(crate) fn printed(&self, since: Cursor) -> Printed {

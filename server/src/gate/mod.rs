@@ -389,9 +389,15 @@ impl Gate {
 
     /// Logs a decision. Whether the audit has it.
     fn written(&self, decided: &Decided<'_>) -> bool {
-        let Decided { asker, tool, decision, rule, .. } = decided;
-        let execution = asker.parent.map(|id| id.to_string());
-        tracing::info!(grant = asker.grant, tool, decision = decision.name(), rule, execution, "decided");
+        self.all_written(std::slice::from_ref(decided))
+    }
+
+    /// Logs decisions that were made together. Whether the audit has all of them.
+    fn all_written(&self, decided: &[Decided<'_>]) -> bool {
+        for Decided { asker, tool, decision, rule, .. } in decided {
+            let execution = asker.parent.map(|id| id.to_string());
+            tracing::info!(grant = asker.grant, tool, decision = decision.name(), rule, execution, "decided");
+        }
         match self.audit.append(decided) {
             Ok(()) => true,
             Err(error) => {

@@ -13,24 +13,32 @@ impl Gate {
         admitted.map_err(|denial| self.no_package(asker, name, &denial))
     }
 
-    /// Decides one package of one version. Shadow mode does not open this, as with secrets: a rule that lets a package in is
-    /// there before anybody can use it.
-    pub(crate) fn package(&self, asker: Asker<'_>, name: &str, version: &str) -> Result<PackagePermit, Denied> {
+    /// Decides the packages of a resolution, each of one version; all are written down at once. The first that is not allowed is a
+    /// refusal of all. Shadow mode does not open this, as with secrets: a rule that lets a package in is there before anybody can use it.
+    pub(crate) fn packages<'p>(
+        &self,
+        asker: Asker<'_>,
+        packages: impl Iterator<Item = (&'p str, &'p str)>,
+    ) -> Result<Vec<PackagePermit>, Denied> {
         let began = Instant::now();
         let policy = self.policies.of(asker.grant);
-        let decided =
-            policy.as_ref().ok_or_else(Denial::no_policy).and_then(|policy| policy.decide_package(name, version));
-        let named = format!("{name}=={version}");
-        let permit = decided.map_err(|denial| self.no_package(asker, &named, &denial))?;
-        let of = format!("package {named}");
-        let line = Decided {
+        let mut permits = Vec::new();
+        for (name, version) in packages {
+            let decided = policy.as_ref().ok_or_else(Denial::no_policy);
+            let decided = decided.and_then(|policy| policy.decide_package(name, version));
+            permits.push(decided.map_err(|denial| self.no_package(asker, &format!("{name}=={version}"), &denial))?);
+        }
+        let called = |permit: &PackagePermit| format!("package {}=={}", permit.name(), permit.version());
+        let names: Vec<_> = permits.iter().map(called).collect();
+        let line = |name| Decided {
             policy: policy.as_ref().map(Policy::digest),
             decision: Decision::Allow,
             rule: "/x-sandbox/packages/allow",
             took: began.elapsed(),
-            ..Decided::of(asker, &of)
+            ..Decided::of(asker, name)
         };
-        if self.written(&line) { Ok(permit) } else { Err(Denied::unwritten()) }
+        let lines: Vec<_> = names.iter().map(|name| line(name)).collect();
+        if self.all_written(&lines) { Ok(permits) } else { Err(Denied::unwritten()) }
     }
 
     /// What the policy of a grant bounds the versions of packages to, one on each line of a requirements file.

@@ -13,11 +13,10 @@ pub(crate) enum Error {
     #[error("there is no package `{name}` on the index{}", or_near(.near))]
     Unknown { name: String, near: Vec<String> },
     #[error(
-        "`{name}` {version} has native code, which cannot be loaded here: its wheels are for {}; use a package that is all \
-         Python, or what is built in",
-        .tags.join(", ")
+        "`{name}` {version} has native code, which cannot be loaded here: {where_it_is}; use a package that is all Python, or what is \
+         built in"
     )]
-    Native { name: String, version: String, tags: Vec<String> },
+    Native { name: String, version: String, where_it_is: String },
     #[error(
         "`{name}` has no wheel for every machine: what there is has native code or is source to be built, which is not done here. \
          Use another package or version"

@@ -93,3 +93,85 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::path::Path;
+
+    fn locked(url: &str, sha256: &str) -> Locked {
+        Locked { name: "a".into(), version: "1".into(), url: url.into(), sha256: sha256.into() }
+    }
+
+    /// What is said of a wheel at `url`.
+    async fn fetched(index: &Index, url: &str) -> String {
+        let lock = Lock::new(vec![locked(url, "")]);
+        super::fetch(index, &lock, Leave::Operator).await.map(drop).unwrap_err().to_string()
+    }
+
+    fn file(path: &Path) -> String {
+        Url::from_file_path(path).unwrap().into()
+    }
+
+    /// A server that answers one request with `head`, and then as many bytes as are wanted.
+    fn endless(head: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/a-1-py3-none-any.whl", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // An answer that comes before its request is none.
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            let piece = format!("{:x}\r\n{}\r\n", 1 << 20, "x".repeat(1 << 20));
+            let mut written = stream.write_all(head.as_bytes());
+            while written.is_ok() {
+                written = stream.write_all(piece.as_bytes());
+            }
+        });
+        url
+    }
+
+    /// Seen to fail with any file let through.
+    #[tokio::test]
+    async fn a_wheel_lies_in_the_folder_or_on_the_network_and_nowhere_else() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let other = elsewhere.path().join("a-1-py3-none-any.whl");
+        std::fs::write(&other, "PK").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join("b-1-py3-none-any.whl")).unwrap();
+        let index = Index::Folder(folder.path().into());
+        let outside = "it lies outside of the folder of packages";
+        for path in [&other, &folder.path().join("b-1-py3-none-any.whl"), Path::new("/etc/passwd")] {
+            let said = fetched(&index, &file(path)).await;
+            assert!(said.ends_with(outside), "{said}");
+        }
+        // An index on the network that names a file of this machine.
+        let network = Index::parse("http://127.0.0.1:9/simple").unwrap();
+        let said = fetched(&network, &file(&other)).await;
+        assert!(said.ends_with(outside), "{said}");
+        let said = fetched(&network, "ftp://127.0.0.1/a-1-py3-none-any.whl").await;
+        assert!(said.ends_with("its address begins with `ftp:`"), "{said}");
+        // In the folder it is read, and held against its hash.
+        std::fs::copy(&other, folder.path().join("c-1-py3-none-any.whl")).unwrap();
+        let said = fetched(&index, &file(&folder.path().join("c-1-py3-none-any.whl"))).await;
+        assert!(said.contains("its SHA-256 is ") && said.ends_with(", not  as when it was chosen"), "{said}");
+    }
+
+    /// Seen to fail without the bound of a file, and of what comes from the network.
+    #[tokio::test]
+    async fn a_wheel_that_is_too_large_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-1-py3-none-any.whl");
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let too_large =
+            format!("could not fetch the wheel `a-1-py3-none-any.whl`: it has more than {LARGEST_WHEEL} bytes");
+        assert_eq!(fetched(&Index::Folder(folder.path().into()), &file(&path)).await, too_large);
+        for head in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            let url = endless(head);
+            assert_eq!(fetched(&Index::parse(&url).unwrap(), &url).await, too_large, "{head}");
+        }
+    }
+}

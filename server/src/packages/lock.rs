@@ -153,6 +153,7 @@ mod tests {
         assert_ne!(other.layer(), lock("1").layer());
     }
 
+    /// Seen to fail with a lock that is not held against its layer's name.
     #[test]
     fn an_answer_is_kept_and_forgotten_and_a_lock_that_was_changed_is_none() {
         let folder = tempfile::tempdir().unwrap();

@@ -244,8 +244,8 @@ impl Packages {
         let leave = match judge {
             Judge::Operator => Leave::Operator,
             Judge::Gate(gate, asker) => {
-                let permits = lock.packages.iter().map(|package| gate.package(asker, &package.name, &package.version));
-                Leave::Permits(permits.collect::<Result<_, _>>().map_err(Error::Denied)?)
+                let packages = lock.packages.iter().map(|package| (&*package.name, &*package.version));
+                Leave::Permits(gate.packages(asker, packages).map_err(Error::Denied)?)
             }
         };
         let name = lock.layer();

@@ -173,7 +173,8 @@ fn no_pure(package: &Package) -> Error {
     if more > 0 {
         tags.push(format!("{more} more"));
     }
-    Error::Native { name: package.name.clone(), version: package.version.clone(), tags }
+    let where_it_is = format!("its wheels are for {}", tags.join(", "));
+    Error::Native { name: package.name.clone(), version: package.version.clone(), where_it_is }
 }
 
 /// What needs no second question.
@@ -288,6 +289,7 @@ mod tests {
     const UNSOLVABLE: &str = "error: No solution found when resolving dependencies\n  cause: Because a and b, we can conclude that \
                               your requirements are unsatisfiable.\n\nhint: x";
 
+    /// Seen to fail with all wheels called pure.
     #[test]
     fn a_lock_has_the_wheels_that_are_for_every_machine() {
         let text = package("a", "1", &["cp313-cp313-win_amd64", "py3-none-any"]) + &package("numpy", "2.4.6", &[]);
@@ -297,6 +299,14 @@ mod tests {
         let native = package("a", "1", &["cp313-cp313-win_amd64"]);
         let error = super::lock(&read(&said(true, &native, "")).unwrap(), &[]).unwrap_err();
         assert!(matches!(error, Error::Native { .. }), "{error}");
+    }
+
+    /// Seen to fail with the name of a wheel not compared.
+    #[test]
+    fn a_wheel_of_another_package_is_none_of_this_one() {
+        let text = package("a", "1", &["py3-none-any"]).replace("name = \"a\"", "name = \"b\"");
+        let error = lock(&read(&said(true, &text, "")).unwrap(), &[]).unwrap_err();
+        assert!(matches!(&error, Error::Native { name, .. } if name == "b"), "{error}");
     }
 
     #[test]
@@ -336,6 +346,7 @@ mod tests {
         );
     }
 
+    /// Seen to fail without the bound.
     #[test]
     fn more_packages_than_the_bound_are_refused() {
         let text: String =

@@ -15,6 +15,11 @@ const MOST_FILES: usize = 20_000;
 const MOST_BYTES: u64 = 192 << 20;
 /// How an entry of a zip's directory begins.
 const ENTRY: &[u8] = b"PK\x01\x02";
+/// How programs and libraries of Linux and of macOS begin. Those of Windows are let be: wheels of all Python bring small ones, to start
+/// scripts with.
+const NATIVE: [&[u8]; 3] = [b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"];
+/// What modules and libraries with native code are called.
+const LIBRARIES: [&str; 4] = ["so", "pyd", "dll", "dylib"];
 /// The kind of file in a Unix mode, and that of a link.
 const KIND: u32 = 0o170_000;
 const LINK: u32 = 0o120_000;
@@ -85,6 +90,14 @@ impl Unpacked {
             if self.bytes > MOST_BYTES {
                 return Err(wrong(format!("the packages unpack to more than {MOST_BYTES} bytes")));
             }
+            if is_native(place, &contents) {
+                let where_it_is = format!("its wheel has `{}`", place.escape_debug());
+                return Err(Error::Native {
+                    name: package.name.clone(),
+                    version: package.version.clone(),
+                    where_it_is,
+                });
+            }
             self.tree.entry(place.to_owned()).or_insert(contents);
             if self.tree.len() > MOST_FILES {
                 return Err(wrong(format!("the packages have more than {MOST_FILES} files")));
@@ -105,13 +118,17 @@ fn check(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether a file has native code, whatever its wheel says of itself. A program would find out only where it imports it.
+fn is_native(path: &str, contents: &[u8]) -> bool {
+    // `b.so.1` is one, too.
+    let name = path.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    LIBRARIES.iter().any(|library| has(name, library)) || NATIVE.iter().any(|begin| contents.starts_with(begin))
+}
+
 /// Where a file of a wheel goes; none for what is left out: `.pth` files run code when a Python starts, scripts are for a shell, headers
 /// for a compiler, and compiled code is ours to make.
 fn place(path: &str) -> Option<&str> {
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-    let has = |path: &str, wanted: &str| {
-        Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
-    };
     let path = if has(first, "data") {
         let (kind, rest) = rest.split_once('/')?;
         matches!(kind, "purelib" | "platlib").then_some(rest)?
@@ -120,6 +137,10 @@ fn place(path: &str) -> Option<&str> {
     };
     let is_pth = !path.contains('/') && has(path, "pth");
     (!is_pth && !has(path, "pyc")).then_some(path)
+}
+
+fn has(path: &str, wanted: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]
@@ -153,6 +174,7 @@ mod tests {
         Ok(unpacked.tree.into_keys().collect())
     }
 
+    /// Seen to fail with each of the three let in: `.pth`, scripts and headers, compiled code.
     #[test]
     fn what_would_run_or_be_in_the_way_is_left_out() {
         let bytes = wheel(&[
@@ -171,9 +193,9 @@ mod tests {
         assert_eq!(unpack(&bytes).unwrap(), ["a-1.dist-info/METADATA", "a/__init__.py", "a/x.pth", "b.py"]);
     }
 
+    /// Seen to fail with `check` left out; then the layer refuses the path, as in `runtime`.
     #[test]
     fn a_path_that_leads_out_is_refused() {
-        // `check` refuses them.
         for (path, why) in [
             ("../evil.py", "is no plain path"),
             ("a/../../evil.py", "is no plain path"),
@@ -190,6 +212,7 @@ mod tests {
         }
     }
 
+    /// Seen to fail with the mode not looked at.
     #[test]
     fn a_link_is_refused() {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
@@ -199,6 +222,32 @@ mod tests {
         assert_eq!(error, "the wheel `a-1-py3-none-any.whl` cannot be used: `a/passwd` is a link");
     }
 
+    /// Seen to fail with the names let be, and with the contents.
+    #[test]
+    fn native_code_is_refused_whatever_the_wheel_is_called() {
+        for (path, contents) in [
+            ("a/_fast.cpython-313-x86_64-linux-gnu.so", ""),
+            ("a/_fast.PYD", ""),
+            ("a.libs/libz.so.1.2", ""),
+            ("a-1.data/platlib/a/libz.dylib", ""),
+            ("a/data", "\u{7f}ELF and more"),
+        ] {
+            let error = unpack(&wheel(&[("a/ok.py", ""), (path, contents)])).unwrap_err();
+            let place = path.trim_start_matches("a-1.data/platlib/");
+            assert_eq!(
+                error,
+                format!(
+                    "`a` 1 has native code, which cannot be loaded here: its wheel has `{place}`; use a package that is all Python, or \
+                     what is built in"
+                )
+            );
+        }
+        // The start of a script on Windows, and what is only called so in a part.
+        let harmless = [("a/t64.exe", "MZ"), ("a/so.py", ""), ("a/libz.so.txt", ""), ("a/1.2", "")];
+        assert_eq!(unpack(&wheel(&harmless)).unwrap().len(), 4);
+    }
+
+    /// Seen to fail without the count of bytes.
     #[test]
     fn a_bomb_is_noticed_while_it_is_unpacked() {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
@@ -215,6 +264,7 @@ mod tests {
         assert!(error.ends_with(&format!("the packages unpack to more than {MOST_BYTES} bytes")), "{error}");
     }
 
+    /// Seen to fail without that count.
     #[test]
     fn a_million_files_are_counted_before_they_are_listed() {
         let mut bytes = ENTRY.repeat(1_000_000);
@@ -225,6 +275,21 @@ mod tests {
         assert!(unpack(b"no zip").unwrap_err().contains("it is no zip archive"));
     }
 
+    /// Two wheels, each of which has less. Seen to fail without the count.
+    #[test]
+    fn the_files_of_all_wheels_are_counted_together() {
+        let mut unpacked = Unpacked::default();
+        let mut add = |folder: &str| {
+            let names: Vec<_> = (0..=MOST_FILES / 2).map(|number| format!("{folder}/{number}")).collect();
+            let files: Vec<_> = names.iter().map(|name| (&**name, "")).collect();
+            unpacked.add(&package(), &wheel(&files)).map_err(|error| error.to_string())
+        };
+        add("a").unwrap();
+        let error = add("b").unwrap_err();
+        assert!(error.ends_with(&format!("the packages have more than {MOST_FILES} files")), "{error}");
+    }
+
+    /// Seen to fail with all of them called pure.
     #[test]
     fn the_name_of_a_wheel_says_what_it_is_for() {
         let pure = |file| WheelName::parse(file).unwrap().is_pure();

@@ -155,6 +155,22 @@ pub(super) mod tests {
         Arc::new(Bound { held: vec![held], scrubber })
     }
 
+    /// Also when the policy has come to reveal it since the call was accepted. Seen to fail with sessions not asked for.
+    #[test]
+    fn a_session_is_given_no_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed = Arc::new(crate::upstream::Sealed::of_file(&folder.path().join("key")).unwrap());
+        let secrets = Secrets::open(folder.path(), sealed).unwrap();
+        secrets.vault.set("KEY", &Value::new("1234567890".into()).unwrap()).unwrap();
+        let policy = json!({ "version": "1", "default": "allow", "x-sandbox": { "secrets": { "KEY": { "hosts": ["a.example"], "reveal": true } } } });
+        let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+        let bind = |scope| secrets.bind(vec![policy.decide_binding("KEY").unwrap()], Some(&policy), scope);
+        let session = Scope::Session { grant: "local", id: &crate::sessions::Name::parse("s").unwrap() };
+        assert_eq!(bind(session).err().unwrap().to_string(), not_in_session("KEY"));
+        let bound = bind(Scope::Execution(crate::executions::Id::new())).ok().unwrap();
+        assert_eq!(bound.globals()["KEY"].get(), "\"1234567890\"");
+    }
+
     #[test]
     fn a_trace_is_found_in_any_text_of_a_value() {
         let bound = bound("1234567890");

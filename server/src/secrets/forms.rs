@@ -24,6 +24,7 @@ pub(super) fn all(value: &str) -> BTreeSet<Vec<u8>> {
     base64(value.as_bytes(), &mut forms);
     json(value, &mut forms);
     html(value, &mut forms);
+    wide(value, &mut forms);
     let hex = each_byte(value, "", false);
     forms.insert(hex.to_ascii_uppercase().into_bytes());
     forms.insert(hex.into_bytes());
@@ -82,6 +83,13 @@ fn html(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
     }
 }
 
+/// In files that are not in UTF-8, as those of NumPy (UTF-32) and of some programs of Windows (UTF-16).
+fn wide(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
+    forms.insert(value.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    forms.insert(value.encode_utf16().flat_map(u16::to_be_bytes).collect());
+    forms.insert(value.chars().flat_map(|character| u32::from(character).to_le_bytes()).collect());
+}
+
 fn each_byte(value: &str, before: &str, is_large: bool) -> String {
     value.bytes().fold(String::new(), |mut text, byte| {
         let _ = if is_large { write!(text, "{before}{byte:02X}") } else { write!(text, "{before}{byte:02x}") };
@@ -131,6 +139,18 @@ mod tests {
             "703473732F573A72642B27223CC3A93E",
         ] {
             assert!(has(value, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_found_in_wide_characters() {
+        let value = "correct horse";
+        let wide = |before: usize, after: usize| -> String {
+            let one = |letter: char| ["\0".repeat(before), letter.to_string(), "\0".repeat(after)].concat();
+            value.chars().map(one).collect()
+        };
+        for (before, after) in [(0, 1), (1, 0), (0, 3)] {
+            assert!(has(value, &wide(before, after)), "{before} {after}");
         }
     }
 

@@ -28,6 +28,7 @@ mod tests {
     use super::*;
     use rustix::process::dumpable_behavior;
 
+    /// Seen to fail with each of the two left out.
     #[test]
     fn memory_is_closed_and_no_core_is_written() {
         no_core_files();

@@ -1,6 +1,7 @@
 //! Secrets of programs: a program holds a placeholder, and the value is put into those requests that the policy lists.
 //!
-//! - `value`: one value, which nothing shows; `vault`: those that are kept here, sealed; `source`: where values come from;
+//! - `value`: one value, which nothing shows; `vault`: those that are kept here, sealed; `rekey`: the key changed; `source`: where
+//!   values come from;
 //! - `placeholder`: what a program holds instead; `bound`: the secrets of one execution;
 //! - `place`: puts values into what leaves;
 //! - `forms`: what a value looks like in other encodings; `scrub`: takes all of them out of what comes by;
@@ -13,6 +14,7 @@ mod forms;
 mod memory;
 mod place;
 mod placeholder;
+mod rekey;
 mod scrub;
 mod source;
 mod value;
@@ -22,6 +24,7 @@ pub(crate) use bound::{Bound, Trace};
 pub(crate) use memory::{close_memory, no_core_files};
 pub(crate) use place::{Form, Putting};
 pub(crate) use placeholder::Scope;
+pub(crate) use rekey::{NewKey, Rekeyed, rekey};
 pub(crate) use scrub::{Scrubber, Stream};
 pub(crate) use value::Value;
 pub(crate) use vault::{Error as VaultError, Vault};
@@ -55,9 +58,8 @@ pub(crate) struct Listed {
 impl Secrets {
     /// The secrets that are kept in `folder`, sealed with `sealed`.
     pub(crate) fn open(folder: &Path, sealed: Arc<Sealed>) -> Result<Self, VaultError> {
-        let placeholders = placeholder::Maker::of(&sealed);
         let vault = Vault::at(folder, sealed);
-        vault.prepare()?;
+        let placeholders = placeholder::Maker::of(&vault.prepare()?);
         Ok(Self { vault, placeholders })
     }
 

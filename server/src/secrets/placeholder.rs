@@ -3,7 +3,6 @@
 
 use crate::executions::Id;
 use crate::sessions::Name;
-use crate::upstream::Sealed;
 
 /// Neither a grant's key (`exv_`) nor the operator's (`exo_`).
 const PREFIX: &str = "exs_";
@@ -22,12 +21,13 @@ pub(crate) enum Scope<'a> {
     },
 }
 
-/// Makes placeholders. From the server's key, not from the guest's randomness: that is the program's to read.
+/// Makes placeholders. From what the server alone has, not from the guest's randomness: that is the program's to read.
 pub(super) struct Maker([u8; 32]);
 
 impl Maker {
-    pub(super) fn of(sealed: &Sealed) -> Self {
-        Self(sealed.derive("exuvia 2026-11 placeholders of secrets"))
+    /// `root`: the same gives the same placeholders.
+    pub(super) fn of(root: &[u8]) -> Self {
+        Self(blake3::derive_key("exuvia 2026-11 placeholders of secrets", root))
     }
 
     pub(super) fn make(&self, scope: Scope<'_>, name: &str) -> String {
@@ -76,16 +76,15 @@ mod tests {
 
     #[test]
     fn a_placeholder_is_for_one_secret_of_one_execution() {
-        let folder = tempfile::tempdir().unwrap();
-        let maker = Maker::of(&Sealed::of_file(&folder.path().join("key")).unwrap());
+        let maker = Maker::of(b"root");
         let (one, other) = (Id::new(), Id::new());
         let made = maker.make(Scope::Execution(one), "KEY");
         assert_eq!(made.len(), LENGTH);
-        let again = Maker::of(&Sealed::of_file(&folder.path().join("key")).unwrap());
+        let again = Maker::of(b"root");
         assert_eq!(again.make(Scope::Execution(one), "KEY"), made, "a replay has the same");
         assert_ne!(maker.make(Scope::Execution(other), "KEY"), made);
         assert_ne!(maker.make(Scope::Execution(one), "KEY2"), made);
-        let elsewhere = Maker::of(&Sealed::of_file(&folder.path().join("other")).unwrap());
+        let elsewhere = Maker::of(b"another root");
         assert_ne!(elsewhere.make(Scope::Execution(one), "KEY"), made);
         let text = format!("Bearer {made}!");
         assert_eq!(find(text.as_bytes()), Some(7));
@@ -95,8 +94,7 @@ mod tests {
 
     #[test]
     fn names_cannot_be_moved_into_each_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let maker = Maker::of(&Sealed::of_file(&folder.path().join("key")).unwrap());
+        let maker = Maker::of(b"root");
         let made = |grant: &str, id: &str, name: &str| {
             maker.make(Scope::Session { grant, id: &Name::parse(id).unwrap() }, name)
         };

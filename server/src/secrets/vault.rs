@@ -2,29 +2,31 @@
 //! notices, as with grants.
 
 use super::value::Value;
-use crate::config::write_atomically;
-use crate::upstream::{Sealed, SealedError};
+use crate::upstream::{Sealed, SealedError, replace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const FILE: &str = "secrets.json";
-const LOCK: &str = "secrets.lock";
 /// What the file has sealed, so that another key is noticed before something is sealed with it.
 const CHECK: &[u8] = b"exuvia secrets";
 const CHECK_PLACE: &str = "check of secrets";
+const ROOT_PLACE: &str = "root of placeholders";
 /// Most secrets, and the longest name of one, in bytes.
 const MOST: usize = 1000;
 const LONGEST_NAME: usize = 128;
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contents {
     check: String,
+    /// What placeholders are made from. Here, as it outlives the key: a job goes on with the placeholders that it had.
+    #[serde(default)]
+    placeholders: String,
     secrets: BTreeMap<String, Entry>,
 }
 
@@ -83,11 +85,31 @@ impl Vault {
         Self { folder: folder.into(), sealed, read: Mutex::default() }
     }
 
-    /// Makes the file if there is none: whoever writes to it later with another key is refused.
-    pub(crate) fn prepare(&self) -> Result<(), Error> {
-        let _lock = self.lock()?;
+    /// Makes the file if there is none: whoever writes to it later with another key is refused. Gives what placeholders are made from.
+    pub(crate) fn prepare(&self) -> Result<Vec<u8>, Error> {
+        let _lock = self.sealed.lock()?;
         let contents = self.contents()?;
-        if contents.check.is_empty() { self.write(&Contents::default()) } else { Ok(()) }
+        if contents.placeholders.is_empty() {
+            self.write((*contents).clone())?;
+        }
+        Ok(self.sealed.unseal(ROOT_PLACE, &self.contents()?.placeholders)?)
+    }
+
+    /// The file, with all that is in it sealed with the first key, and how many values that are. None when there is no file.
+    pub(super) fn renewed(&self) -> Result<Option<(PathBuf, Vec<u8>, usize)>, Error> {
+        let mut contents = (*self.contents()?).clone();
+        if contents.check.is_empty() {
+            return Ok(None);
+        }
+        for (name, entry) in &mut contents.secrets {
+            let renewed = self.sealed.renewed(&place(name), &entry.sealed);
+            entry.sealed = renewed.map_err(|source| Error::Opened { name: name.clone(), source })?;
+        }
+        if !contents.placeholders.is_empty() {
+            contents.placeholders = self.sealed.renewed(ROOT_PLACE, &contents.placeholders)?;
+        }
+        let count = contents.secrets.len();
+        Ok(Some((self.path(), self.text(contents)?, count)))
     }
 
     /// Refuses another key than that of the values.
@@ -96,11 +118,19 @@ impl Vault {
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Option<Value>, Error> {
-        let contents = self.contents()?;
-        contents.secrets.get(name).map(|entry| self.opened(name, entry)).transpose()
+        let get = || {
+            let contents = self.contents()?;
+            contents.secrets.get(name).map(|entry| self.opened(name, entry)).transpose()
+        };
+        // The key may be changed between the two.
+        get().or_else(|_| get())
     }
 
     pub(crate) fn list(&self) -> Result<Vec<Kept>, Error> {
+        self.listed().or_else(|_| self.listed())
+    }
+
+    fn listed(&self) -> Result<Vec<Kept>, Error> {
         let contents = self.contents()?;
         let all = contents.secrets.iter().map(|(name, entry)| {
             let value = self.opened(name, entry)?.masked();
@@ -114,41 +144,48 @@ impl Vault {
         if !is_name(name) {
             return Err(Error::Name(name.chars().take(LONGEST_NAME).collect()));
         }
-        let _lock = self.lock()?;
-        let mut secrets = self.contents()?.secrets.clone();
+        let _lock = self.sealed.lock()?;
+        let mut contents = (*self.contents()?).clone();
+        let secrets = &mut contents.secrets;
         if secrets.len() >= MOST && !secrets.contains_key(name) {
             return Err(Error::Full);
         }
         let changed = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         let sealed = self.sealed.seal(&place(name), value.expose().as_bytes())?;
         let is_new = secrets.insert(name.into(), Entry { changed, sealed }).is_none();
-        self.write(&Contents { secrets, ..Contents::default() })?;
+        self.write(contents)?;
         Ok(is_new)
     }
 
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
-        let _lock = self.lock()?;
-        let mut secrets = self.contents()?.secrets.clone();
-        if secrets.remove(name).is_none() {
+        let _lock = self.sealed.lock()?;
+        let mut contents = (*self.contents()?).clone();
+        if contents.secrets.remove(name).is_none() {
             return Err(Error::Unknown(name.chars().take(LONGEST_NAME).collect()));
         }
-        self.write(&Contents { secrets, ..Contents::default() })
+        self.write(contents)
     }
 
     fn opened(&self, name: &str, entry: &Entry) -> Result<Value, Error> {
         let opened = |source| Error::Opened { name: name.into(), source };
         let plain = self.sealed.unseal(&place(name), &entry.sealed).map_err(opened)?;
         // It was fit when it was sealed.
-        Value::from_bytes(plain).map_err(|_| opened(SealedError::Opened(self.sealed.origin().into())))
+        Value::from_bytes(plain).map_err(|_| opened(SealedError::Opened(self.sealed.origin())))
     }
 
-    fn write(&self, contents: &Contents) -> Result<(), Error> {
-        let check = self.sealed.seal(CHECK_PLACE, CHECK)?;
-        let contents = Contents { check, secrets: contents.secrets.clone() };
-        let path = self.path();
-        let text =
-            serde_json::to_vec_pretty(&contents).map_err(|source| Error::Parse { path: path.clone(), source })?;
-        write_atomically(&path, &text).map_err(|source| Error::File { doing: "write", path, source })
+    fn write(&self, contents: Contents) -> Result<(), Error> {
+        let (path, text) = (self.path(), self.text(contents)?);
+        replace(&path, &text).map_err(|source| Error::File { doing: "write", path, source })
+    }
+
+    fn text(&self, mut contents: Contents) -> Result<Vec<u8>, Error> {
+        contents.check = self.sealed.seal(CHECK_PLACE, CHECK)?;
+        if contents.placeholders.is_empty() {
+            let mut root = [0; 32];
+            getrandom::fill(&mut root).map_err(SealedError::Random)?;
+            contents.placeholders = self.sealed.seal(ROOT_PLACE, &root)?;
+        }
+        serde_json::to_vec_pretty(&contents).map_err(|source| Error::Parse { path: self.path(), source })
     }
 
     /// The file as it is now.
@@ -166,21 +203,11 @@ impl Vault {
             let contents: Contents =
                 serde_json::from_slice(&text).map_err(|source| Error::Parse { path: path.clone(), source })?;
             if self.sealed.unseal(CHECK_PLACE, &contents.check).ok().as_deref() != Some(CHECK) {
-                return Err(Error::OtherKey { path: path.clone(), origin: self.sealed.origin().into() });
+                return Err(Error::OtherKey { path: path.clone(), origin: self.sealed.origin() });
             }
             *read = (Some(stamp), Arc::new(contents));
         }
         Ok(Arc::clone(&read.1))
-    }
-
-    /// Held while the file is read, changed and written: the command line and the server may both do that.
-    fn lock(&self) -> Result<File, Error> {
-        let path = self.folder.join(LOCK);
-        let failed = |source| Error::File { doing: "lock", path: path.clone(), source };
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(failed)?;
-        file.lock().map_err(failed)?;
-        Ok(file)
     }
 
     fn path(&self) -> PathBuf {
@@ -212,6 +239,7 @@ mod tests {
         Value::new(text.into()).unwrap()
     }
 
+    /// Seen to fail with any name let in.
     #[test]
     fn what_is_kept_is_found_and_the_file_does_not_show_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -234,6 +262,7 @@ mod tests {
         assert!(matches!(one.set("no-name", &value("12345678")), Err(Error::Name(_))));
     }
 
+    /// Seen to fail with the key not checked.
     #[test]
     fn another_key_is_noticed_before_anything_is_sealed_with_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -243,6 +272,7 @@ mod tests {
         assert!(matches!(other.list(), Err(Error::OtherKey { .. })));
     }
 
+    /// Seen to fail with values that are not sealed for their names.
     #[test]
     fn a_value_moved_to_another_name_does_not_open() {
         let folder = tempfile::tempdir().unwrap();

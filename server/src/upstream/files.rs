@@ -56,6 +56,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// Seen to fail with another mode for what is new.
     #[test]
     fn a_replaced_file_keeps_its_mode_and_links_stay() {
         let folder = tempfile::tempdir().unwrap();

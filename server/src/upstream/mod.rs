@@ -14,6 +14,7 @@ mod error;
 mod expand;
 mod files;
 mod http;
+mod keys;
 mod names;
 mod oauth;
 mod pipe;
@@ -34,7 +35,9 @@ pub(crate) use error::{CallError, chain};
 pub(crate) use files::replace;
 pub(crate) use names::alias;
 pub(crate) use oauth::Flow;
-pub(crate) use registry::Registry;
+#[cfg(test)]
+pub(crate) use registry::Registered;
+pub(crate) use registry::{Registry, RegistryError};
 pub(crate) use remote::{Added, Remotes};
 pub(crate) use sealed::{Sealed, SealedError};
 pub(crate) use secret::Secret;

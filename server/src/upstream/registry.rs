@@ -77,12 +77,7 @@ impl Registry {
     /// When the file is there and cannot be read. One server that cannot be opened is left out, and reported.
     pub(crate) fn open(folder: &Path, sealed: Arc<Sealed>) -> Result<(Self, Vec<RegistryError>), RegistryError> {
         let path = folder.join(FILE);
-        let on_disk: OnDisk = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|source| RegistryError::Damaged { path: path.clone(), source })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => OnDisk::default(),
-            Err(source) => return Err(RegistryError::File { doing: "read", path, source }),
-        };
+        let on_disk = read(&path)?.unwrap_or_default();
         let mut servers = BTreeMap::new();
         let mut lost = Vec::new();
         for (name, entry) in on_disk.servers {
@@ -92,6 +87,19 @@ impl Registry {
             }
         }
         Ok((Self { path, sealed, servers: Mutex::new(servers) }, lost))
+    }
+
+    /// The file, with its servers sealed with the first key. What does not open stays as it is. None when there is no file.
+    pub(crate) fn renewed(folder: &Path, sealed: &Sealed) -> Result<Option<(PathBuf, Vec<u8>)>, RegistryError> {
+        let path = folder.join(FILE);
+        let Some(mut on_disk) = read(&path)? else { return Ok(None) };
+        for (name, entry) in &mut on_disk.servers {
+            if let Ok(renewed) = sealed.renewed(&place(name), &entry.sealed) {
+                entry.sealed = renewed;
+            }
+        }
+        let text = text(&path, &on_disk)?;
+        Ok(Some((path, text)))
     }
 
     pub(crate) fn all(&self) -> Vec<Registered> {
@@ -118,12 +126,12 @@ impl Registry {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = servers.clone();
         change(&mut changed);
+        let _lock = self.sealed.lock()?;
         let mut on_disk = OnDisk::default();
         for (name, server) in &changed {
             on_disk.servers.insert(name.clone(), sealed(server, &self.sealed)?);
         }
-        let text = serde_json::to_vec_pretty(&on_disk)
-            .map_err(|source| RegistryError::Damaged { path: self.path.clone(), source })?;
+        let text = text(&self.path, &on_disk)?;
         files::replace(&self.path, &text).map_err(|source| RegistryError::File {
             doing: "write",
             path: self.path.clone(),
@@ -132,6 +140,22 @@ impl Registry {
         *servers = changed;
         Ok(())
     }
+}
+
+/// None when there is no file.
+fn read(path: &Path) -> Result<Option<OnDisk>, RegistryError> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let on_disk = serde_json::from_slice(&bytes);
+            on_disk.map(Some).map_err(|source| RegistryError::Damaged { path: path.into(), source })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RegistryError::File { doing: "read", path: path.into(), source }),
+    }
+}
+
+fn text(path: &Path, on_disk: &OnDisk) -> Result<Vec<u8>, RegistryError> {
+    serde_json::to_vec_pretty(on_disk).map_err(|source| RegistryError::Damaged { path: path.into(), source })
 }
 
 fn place(name: &str) -> String {
@@ -183,6 +207,7 @@ mod tests {
         assert_eq!(again.all(), [registered("b")]);
     }
 
+    /// Seen to fail with servers that are not sealed for their names.
     #[test]
     fn one_server_that_cannot_be_opened_is_reported_and_left_out() {
         let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use rmcp::transport::auth::{
     AuthClient, AuthError, AuthorizationManager, CredentialStore, OAuthHttpClient, OAuthHttpClientFuture,
     OAuthHttpRedirectPolicy, OAuthHttpRequest, StoredCredentials,
 };
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,22 @@ impl Vault {
         }
     }
 
+    /// The files, each sealed with the first key. What does not open stays as it is.
+    pub(crate) fn renewed(data: &Path, sealed: &Sealed) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
+        let files = match fs::read_dir(data.join(FOLDER)) {
+            Ok(files) => files.collect::<io::Result<Vec<_>>>()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut renewed = Vec::new();
+        for path in files.into_iter().map(|file| file.path()) {
+            if let Ok(sealed) = sealed.renewed(&place(&path), &fs::read_to_string(&path)?) {
+                renewed.push((path, sealed.into_bytes()));
+            }
+        }
+        Ok(renewed)
+    }
+
     fn file(&self, server: &str) -> PathBuf {
         // A name may be anything, and so no file's name.
         let name: String = blake3::hash(server.as_bytes()).to_hex().chars().take(32).collect();
@@ -81,38 +98,66 @@ impl Vault {
     }
 
     fn tokens(self: &Arc<Self>, server: &str, url: &reqwest::Url) -> Tokens {
-        // Sealed for the address, too: a token must not go elsewhere when the server's address is changed.
-        Tokens { vault: Arc::clone(self), file: self.file(server), place: format!("token {server} {}", url.as_str()) }
+        Tokens { vault: Arc::clone(self), file: self.file(server), of: format!("{server} {}", url.as_str()) }
     }
+}
+
+/// What a file of tokens is sealed for: its own name, which is made of the server's.
+fn place(file: &Path) -> String {
+    format!("token {}", file.file_name().unwrap_or_default().display())
+}
+
+/// What is sealed in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// The server and its address: a token must not go elsewhere when the address is changed.
+    of: String,
+    credentials: StoredCredentials,
 }
 
 /// The tokens of one server. Files are small, and on the machine: they are read and written where they are asked for.
 struct Tokens {
     vault: Arc<Vault>,
     file: PathBuf,
-    place: String,
+    of: String,
+}
+
+impl Tokens {
+    /// None when they do not open, or are for another address.
+    fn kept(&self) -> io::Result<Option<Kept>> {
+        let plain = self.vault.sealed.unseal(&place(&self.file), &fs::read_to_string(&self.file)?).ok();
+        let kept = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
+        Ok(kept.filter(|kept: &Kept| kept.of == self.of))
+    }
 }
 
 #[async_trait::async_trait]
 impl CredentialStore for Tokens {
     async fn load(&self) -> Result<Option<StoredCredentials>, AuthError> {
-        let text = match fs::read_to_string(&self.file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(AuthError::CredentialStoreError(error.to_string())),
+        let kept = match self.kept() {
+            // The key may be changed between the reading and the opening.
+            Ok(None) => self.kept(),
+            kept => kept,
         };
-        // What cannot be opened is for another address or from another key: the server must be authorized again.
-        let Ok(plain) = self.vault.sealed.unseal(&self.place, &text) else {
-            tracing::warn!(place = self.place, "tokens cannot be opened");
-            return Ok(None);
-        };
-        Ok(serde_json::from_slice(&plain).ok())
+        match kept {
+            Ok(Some(kept)) => Ok(Some(kept.credentials)),
+            // What cannot be opened is for another address or from another key: the server must be authorized again.
+            Ok(None) => {
+                tracing::warn!(file = %self.file.display(), "tokens cannot be opened");
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(AuthError::CredentialStoreError(error.to_string())),
+        }
     }
 
     async fn save(&self, credentials: StoredCredentials) -> Result<(), AuthError> {
         let failed = |error: String| AuthError::CredentialStoreError(error);
-        let plain = serde_json::to_vec(&credentials).map_err(|error| failed(error.to_string()))?;
-        let sealed = self.vault.sealed.seal(&self.place, &plain).map_err(|error| failed(error.to_string()))?;
+        let kept = Kept { of: self.of.clone(), credentials };
+        let plain = serde_json::to_vec(&kept).map_err(|error| failed(error.to_string()))?;
+        let _lock = self.vault.sealed.lock().map_err(|error| failed(error.to_string()))?;
+        let sealed = self.vault.sealed.seal(&place(&self.file), &plain).map_err(|error| failed(error.to_string()))?;
         files::replace(&self.file, sealed.as_bytes()).map_err(|error| failed(error.to_string()))
     }
 
@@ -167,5 +212,31 @@ impl OAuthHttpClient for Local {
             }
             Ok(answer.body(body)?)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn tokens_are_of_one_server_at_one_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed = Arc::new(Sealed::of_file(&folder.path().join("key")).unwrap());
+        let vault = Arc::new(Vault::open(folder.path(), sealed).unwrap());
+        let tokens = |server: &str, url: &str| vault.tokens(server, &url.parse().unwrap());
+        let credentials = serde_json::from_value(json!({ "client_id": "c", "token_response": null })).unwrap();
+        tokens("s", "https://a.example/mcp").save(credentials).await.unwrap();
+        let of = async |server, url| tokens(server, url).load().await.unwrap().map(|kept| kept.client_id);
+        assert_eq!(of("s", "https://a.example/mcp").await.as_deref(), Some("c"));
+        for (server, url) in
+            [("s", "https://b.example/mcp"), ("s", "http://a.example/mcp"), ("t", "https://a.example/mcp")]
+        {
+            assert_eq!(of(server, url).await, None, "{server} {url}");
+        }
+        // Nor at the place of another server's.
+        std::fs::copy(vault.file("s"), vault.file("t")).unwrap();
+        assert_eq!(of("t", "https://a.example/mcp").await, None);
     }
 }

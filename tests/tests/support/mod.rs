@@ -13,6 +13,7 @@ pub(crate) mod recorder;
 pub(crate) mod records;
 pub(crate) mod server;
 pub(crate) mod streams;
+pub(crate) mod unpack;
 pub(crate) mod web;
 
 use std::path::Path;

@@ -44,6 +44,7 @@ impl Place {
             "wrong",
             "old",
             "evil",
+            "disguised",
         ];
         place.allow(&allow);
         let mut index = serde_json::Map::new();
@@ -81,6 +82,8 @@ impl Place {
         add("source", "1.0", &[], &[], None);
         add("newer", "1.0", &[&pure("newer", "1.0")], &["numpy>=99"], Some(wheel(&[("newer.py", "")])));
         add("bad", "1.0", &[&pure("bad", "1.0")], &[], Some(wheel(&[("../../bad.py", "")])));
+        let native = wheel(&[("disguised/__init__.py", "from . import _fast"), ("disguised/_fast.so", "\u{7f}ELF")]);
+        add("disguised", "1.0", &[&pure("disguised", "1.0")], &[], Some(native));
         add("wrong", "1.0", &[&pure("wrong", "1.0")], &[], Some(wheel(&[("wrong.py", "")])));
         add("old", "1.0", &[&pure("old", "1.0")], &[], Some(wheel(&[("old.py", "VERSION = 1")])));
         let json = serde_json::to_vec(&index).unwrap();

@@ -1,7 +1,10 @@
-//! An HTTP server on this machine that keeps every byte that it receives, and answers with what it was sent.
+//! An HTTP server on this machine that keeps every byte that it receives, and answers with what it was sent. With TLS it keeps, too,
+//! what somebody on the way would see.
 
+use super::authority::Authority;
 use super::forms::{base64, hex, percent};
-use std::io::{BufRead, BufReader, Read, Write};
+use rustls::{ServerConnection, StreamOwned};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -9,47 +12,106 @@ use std::thread;
 pub(crate) struct Recorder {
     pub(crate) url: String,
     pub(crate) port: u16,
-    received: Arc<Mutex<Vec<u8>>>,
+    kept: Arc<Kept>,
 }
+
+#[derive(Default)]
+struct Kept {
+    received: Mutex<Vec<u8>>,
+    wire: Mutex<Vec<u8>>,
+}
+
+/// A connection that keeps what comes over it as it is.
+struct Tapped {
+    stream: TcpStream,
+    kept: Arc<Kept>,
+}
+
+trait Line: Read + Write + Send {}
+impl<T: Read + Write + Send> Line for T {}
 
 impl Recorder {
     /// On a free port of `address`.
     pub(crate) fn start(address: &str) -> Self {
+        Self::with(address, address, None)
+    }
+
+    /// The same, with TLS, and called by a name in its URL.
+    pub(crate) fn encrypted(address: &str, name: &str, authority: &Authority) -> Self {
+        Self::with(address, name, Some(authority.clone()))
+    }
+
+    /// Without it, by a name.
+    pub(crate) fn named(address: &str, name: &str) -> Self {
+        Self::with(address, name, None)
+    }
+
+    fn with(address: &str, name: &str, authority: Option<Authority>) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let keeping = Arc::clone(&received);
+        let scheme = if authority.is_some() { "https" } else { "http" };
+        let recorder = Self { url: format!("{scheme}://{name}:{port}"), port, kept: Arc::default() };
+        let kept = Arc::clone(&recorder.kept);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let keeping = Arc::clone(&keeping);
+                let stream = Tapped { stream, kept: Arc::clone(&kept) };
+                let authority = authority.clone();
                 // A client that goes away in the middle ends its own connection.
-                thread::spawn(move || drop(serve(stream, &keeping)));
+                thread::spawn(move || drop(serve(stream, authority.as_ref())));
             }
         });
-        Self { url: format!("http://{address}:{port}"), port, received }
+        recorder
     }
 
     /// All that was received since this was last asked.
     pub(crate) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.received.lock().unwrap())
+        std::mem::take(&mut *self.kept.received.lock().unwrap())
+    }
+
+    /// All that came over the connections, as it came.
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        self.kept.wire.lock().unwrap().clone()
     }
 }
 
-fn serve(stream: TcpStream, received: &Mutex<Vec<u8>>) -> std::io::Result<()> {
-    let mut out = stream.try_clone()?;
-    let mut input = BufReader::new(stream);
+impl Read for Tapped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.kept.wire.lock().unwrap().extend_from_slice(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl Write for Tapped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn serve(stream: Tapped, authority: Option<&Authority>) -> io::Result<()> {
+    let kept = Arc::clone(&stream.kept);
+    let line: Box<dyn Line> = match authority {
+        Some(authority) => Box::new(StreamOwned::new(ServerConnection::new(authority.server()).unwrap(), stream)),
+        None => Box::new(stream),
+    };
+    let mut line = BufReader::new(line);
     loop {
-        let request = request(&mut input)?;
-        received.lock().unwrap().extend_from_slice(&request);
-        out.write_all(&answer(&String::from_utf8_lossy(&request)))?;
+        let request = request(&mut line)?;
+        kept.received.lock().unwrap().extend_from_slice(&request);
+        line.get_mut().write_all(&answer(&String::from_utf8_lossy(&request)))?;
+        line.get_mut().flush()?;
     }
 }
 
-fn request(input: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+fn request(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if input.read_until(b'\n', &mut head)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
     let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
@@ -64,7 +126,7 @@ fn request(input: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-fn chunks(input: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> std::io::Result<()> {
+fn chunks(input: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {
     loop {
         let mut line = String::new();
         input.read_line(&mut line)?;

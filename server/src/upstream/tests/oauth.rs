@@ -22,6 +22,8 @@ struct Issued {
     codes: Mutex<HashMap<String, String>>,
     tokens: Mutex<Vec<String>>,
     refreshed: Mutex<u32>,
+    /// Those that it was shown, whoever gave them.
+    shown: Mutex<Vec<String>>,
 }
 
 type Issuer = Shared<Arc<Issued>>;
@@ -86,6 +88,7 @@ async fn token(Shared(issued): Issuer, body: String) -> Response {
 /// MCP as of 2025-06-18, for who has a token.
 async fn mcp(Shared(issued): Issuer, headers: HeaderMap, Json(request): Json<Value>) -> Response {
     let token = headers.get("authorization").and_then(|token| token.to_str().ok()?.strip_prefix("Bearer "));
+    issued.shown.lock().unwrap().extend(token.map(str::to_owned));
     if !token.is_some_and(|token| issued.tokens.lock().unwrap().iter().any(|known| known == token)) {
         let base = issued.base.lock().unwrap().clone();
         let challenge = format!("Bearer resource_metadata=\"{base}/.well-known/oauth-protected-resource/mcp\"");
@@ -196,6 +199,7 @@ async fn tokens_are_not_sent_to_another_address() {
     upstreams.settled(LONG).await;
     assert_eq!(super::state(&upstreams, "s").word(), "needs_authorization");
     assert!(stolen.tokens.lock().unwrap().is_empty());
+    assert!(stolen.shown.lock().unwrap().is_empty());
     upstreams.stop().await;
 }
 
