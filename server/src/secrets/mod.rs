@@ -63,13 +63,12 @@ impl Secrets {
         Ok(Self { vault, placeholders })
     }
 
-    /// Those of a data folder whose server does not run; none when there is no key. Nothing is written.
+    /// Those of a data folder whose server does not run; none when there is no key, or nothing was kept with it. Nothing is written.
     pub(crate) fn existing(folder: &Path) -> Result<Option<Self>, VaultError> {
-        let Some(sealed) = Sealed::existing(folder)?.map(Arc::new) else { return Ok(None) };
-        let placeholders = placeholder::Maker::of(&sealed);
-        let vault = Vault::at(folder, sealed);
-        vault.check()?;
-        Ok(Some(Self { vault, placeholders }))
+        let Some(sealed) = Sealed::existing(folder)? else { return Ok(None) };
+        let vault = Vault::at(folder, Arc::new(sealed));
+        let root = vault.root()?;
+        Ok(root.map(|root| Self { placeholders: placeholder::Maker::of(&root), vault }))
     }
 
     /// What stands for the secrets of these names in `scope`.

@@ -88,11 +88,18 @@ impl Vault {
     /// Makes the file if there is none: whoever writes to it later with another key is refused. Gives what placeholders are made from.
     pub(crate) fn prepare(&self) -> Result<Vec<u8>, Error> {
         let _lock = self.sealed.lock()?;
-        let contents = self.contents()?;
-        if contents.placeholders.is_empty() {
-            self.write((*contents).clone())?;
+        if let Some(root) = self.root()? {
+            return Ok(root);
         }
+        self.write((*self.contents()?).clone())?;
         Ok(self.sealed.unseal(ROOT_PLACE, &self.contents()?.placeholders)?)
+    }
+
+    /// What placeholders are made from, if there is anything yet. Refuses another key than that of the values.
+    pub(crate) fn root(&self) -> Result<Option<Vec<u8>>, Error> {
+        let contents = self.contents()?;
+        let sealed = Some(&contents.placeholders).filter(|sealed| !sealed.is_empty());
+        Ok(sealed.map(|sealed| self.sealed.unseal(ROOT_PLACE, sealed)).transpose()?)
     }
 
     /// The file, with all that is in it sealed with the first key, and how many values that are. None when there is no file.
@@ -110,11 +117,6 @@ impl Vault {
         }
         let count = contents.secrets.len();
         Ok(Some((self.path(), self.text(contents)?, count)))
-    }
-
-    /// Refuses another key than that of the values.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        self.contents().map(drop)
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Option<Value>, Error> {
