@@ -163,17 +163,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let driver = Arc::new(Mutex::new(Some(driver)));
-    let polled = Arc::clone(&driver);
+    let task = Arc::clone(&driver);
     tasks.execute(poll_fn(move |context| {
-        let mut driver = polled.lock().unwrap_or_else(PoisonError::into_inner);
-        match driver.as_mut().map(|driver| Pin::new(driver).poll(context)) {
-            Some(Poll::Pending) => Poll::Pending,
-            _ => {
-                // Requests that wait for it are told by this.
-                driver.take();
-                Poll::Ready(())
-            }
+        let mut driver = task.lock().unwrap_or_else(PoisonError::into_inner);
+        let polled = driver.as_mut().map(|driver| Pin::new(driver).poll(context));
+        if matches!(polled, Some(Poll::Pending)) {
+            return Poll::Pending;
         }
+        // Requests that wait for it are told by this.
+        driver.take();
+        Poll::Ready(())
     }));
     Box::new(move || {
         let driver = driver.lock().unwrap_or_else(PoisonError::into_inner);
