@@ -171,14 +171,14 @@ print(KEY[:4], hashlib.sha256(KEY.encode()).hexdigest())
 httpx.post(GOOD + '/say', headers={'authorization': f'Bearer {KEY}'}, content='hello').status_code";
     let job = |name: &str, script: &str| {
         let arguments =
-            json!({ "script": script, "required_secrets": [name], "input_vars": { "GOOD": place.good.url } });
+            json!({ "script": script, "required_secrets": [name], "input_vars": { "GOOD": place.reached.good.url } });
         let uuid = submit(&place.server, arguments);
         assert_eq!(place.server.wait(&uuid)["status"], "completed");
         uuid
     };
     let uuid = job("KEY", script);
     let revealed = job("HMAC", "import hashlib\nhashlib.sha256(HMAC.encode()).hexdigest()");
-    assert!(!place.good.take().is_empty());
+    assert!(!place.reached.good.take().is_empty());
     let url = place.server.url.clone();
     assert_eq!(said(&exuvia(Some(&url), &["replay", &uuid])), SAME);
     let never = "exuvia: it had the value of the secret `HMAC` itself (`reveal` of its policy), which is not kept with an execution: no \
@@ -210,5 +210,5 @@ httpx.post(GOOD + '/say', headers={'authorization': f'Bearer {KEY}'}, content='h
     assert_eq!(said(&of_data(&uuid, None)), (Some(64), missing));
     assert!(!file.exists());
     assert_eq!(said(&of_data(&uuid, Some(key.trim()))), SAME);
-    assert_eq!(place.good.take(), b"");
+    assert_eq!(place.reached.good.take(), b"");
 }
