@@ -109,8 +109,9 @@ fn a_recursion_limit_of_a_million_in_python() {
         "import sys\nsys.setrecursionlimit(1_000_000)\nprint('before')\ndef down(n): return down(n + 1)\ndown(0)",
         &limits(),
     );
-    // CPython's words for a frame that there is no memory for.
-    ends(&ran, "raised SystemError: ", "before\n");
+    // CPython's words for a frame that there is no memory for, and when there is none for these words either: that is so by a few bytes.
+    let endings = ["raised SystemError: ", "raised SystemError: error return without exception set"];
+    assert!(endings.contains(&ran.ending.as_str()) && ran.stdout == "before\n", "{}: {}", ran.ending, ran.stdout);
 }
 
 #[test]

@@ -27,7 +27,7 @@ const RESERVED: [(&str, &[&str]); 9] = [
     ("sled", &["exuvia"]),
     ("clap", &["exuvia"]),
     // Policies decide: they know no clock, disk or network.
-    ("tokio", &["exuvia-runtime", "exuvia"]),
+    ("tokio", &["exuvia-runtime", "exuvia", "exuvia-tests"]),
 ];
 
 /// One crate of the workspace, as its `Cargo.toml` has it.

@@ -57,9 +57,10 @@ fn the_guest_package_is_broken() {
 #[test]
 fn bytecode_that_no_compiler_writes() {
     let ran = survive(include_str!("bytecode.py"), &limits());
-    // What lies behind the code is read as code, and it is not the same in each build.
+    // What lies behind the constants is read as objects, what lies behind the code as code: not the same in each build.
     if ran.stderr.is_empty() {
-        ends(&ran, "raised SystemError: script.py:-1: unknown opcode 144", "before\n");
+        let endings = [WILD, "raised SystemError: script.py:-1: unknown opcode 144"];
+        assert!(endings.contains(&ran.ending.as_str()) && ran.stdout == "before\n", "{}: {}", ran.ending, ran.stdout);
     } else {
         ends(&ran, TRAPPED, "before\n");
         let fatal = "Fatal Python error: _PyEval_EvalFrameDefault: Executing a cache.\n";
