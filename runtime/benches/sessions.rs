@@ -75,7 +75,7 @@ fn main() -> anyhow::Result<()> {
 fn from_file(path: &std::path::Path) -> anyhow::Result<Arc<Saved>> {
     let file = std::fs::File::open(path)?;
     let size = usize::try_from(file.metadata()?.len())?;
-    let bytes = Saved::read(file, size)?;
+    let bytes = Saved::read(file, size, |_| ())?;
     blake3_of(&bytes);
     Ok(Arc::new(Saved::from_bytes(bytes)?))
 }

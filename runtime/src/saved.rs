@@ -17,6 +17,8 @@ const MAGIC: [u8; 8] = *b"exuvses1";
 const TRAILER: usize = 16;
 /// Bytes in a row for which one system call is cheaper than the page faults that it saves.
 const MUCH: usize = 64 << 10;
+/// Bytes that are read at a time: fewer than a processor's own cache holds.
+const PIECE: usize = 512 << 10;
 /// Bytes that most heads fit in.
 const ROOM_FOR_HEAD: usize = 16 << 10;
 /// A WebAssembly page: memory is a whole number of them.
@@ -118,13 +120,22 @@ impl Saved {
         &self.bytes
     }
 
-    /// Reads the bytes of a state from where they are kept, so many as there should be; into large pages, as fits their size.
+    /// Reads the bytes of a state from where they are kept, so many as there should be; into large pages, as fits their size. `seen` is given
+    /// each piece as it comes, while it is still near.
     ///
     /// # Errors
     /// When they cannot be read, or are more or fewer.
-    pub fn read(source: impl Read, size: usize) -> io::Result<Vec<u8>> {
+    pub fn read(mut source: impl Read, size: usize, mut seen: impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
         let mut bytes = large_buffer(size.saturating_add(1));
-        source.take(size as u64 + 1).read_to_end(&mut bytes)?;
+        loop {
+            let before = bytes.len();
+            let most = PIECE.min(size.saturating_add(1) - before);
+            source.by_ref().take(most as u64).read_to_end(&mut bytes)?;
+            seen(bytes.get(before..).unwrap_or_default());
+            if bytes.len() == before || bytes.len() > size {
+                break;
+            }
+        }
         if bytes.len() == size { Ok(bytes) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 

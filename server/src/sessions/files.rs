@@ -52,8 +52,12 @@ impl Files {
     /// Reads the state of a session, all of it as it was written.
     pub(super) fn get(&self, record: &Record) -> io::Result<Saved> {
         let size = usize::try_from(record.size).map_err(io::Error::other)?;
-        let state = Saved::read(File::open(self.path(record.file))?, size)?;
-        if blake3::hash(&state).to_hex().as_str() != record.hash {
+        let file = File::open(self.path(record.file))?;
+        let mut hasher = blake3::Hasher::new();
+        let state = Saved::read(file, size, |piece| {
+            hasher.update(piece);
+        })?;
+        if hasher.finalize().to_hex().as_str() != record.hash {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not what was written"));
         }
         Saved::from_bytes(state)
