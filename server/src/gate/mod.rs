@@ -164,9 +164,10 @@ impl Gate {
         Ok(Self { policies, counters, kept, pins, audit, approvals })
     }
 
-    /// Forgets what is over, for as long as the gate lives.
+    /// Forgets what is over, and reads what was edited, for as long as the gate lives.
     pub(crate) fn start(self: &Arc<Self>) {
         self.approvals.start();
+        tokio::spawn(policies::watch(Arc::downgrade(self)));
         tokio::spawn(counters::keep(Arc::downgrade(self)));
     }
 

@@ -1,12 +1,13 @@
 //! Which policy a grant has.
 
-use super::Denied;
 use super::watched::{Error, Watched};
+use super::{Denied, Gate};
 use crate::grants::{self, Grants, LOCAL};
 use exuvia_policies::{Denial, DenialKind, Policy};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 /// The policy of the grant `local` when the operator has given none: code runs, and reaches nothing.
 static BUILT_IN: LazyLock<Option<Policy>> = LazyLock::new(|| Policy::parse(include_str!("built_in.json")).ok());
@@ -25,6 +26,19 @@ pub(crate) struct Policies {
     local: Option<Arc<Watched>>,
     grants: Arc<Grants>,
     files: Mutex<HashMap<PathBuf, Arc<Watched>>>,
+}
+
+/// Between two looks at the files, so that few decisions come upon an edit that nobody has read.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Looks at the files for as long as the gate lives.
+pub(super) async fn watch(gate: Weak<Gate>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(gate) = gate.upgrade() else { return };
+        // Not on a thread that serves: a large policy takes some milliseconds.
+        let _ = tokio::task::spawn_blocking(move || gate.policies.look()).await;
+    }
 }
 
 impl Policies {
@@ -53,6 +67,17 @@ impl Policies {
         let file = Arc::clone(files.entry(path).or_insert_with_key(|path| Arc::new(Watched::at(path))));
         drop(files);
         file.policy()
+    }
+
+    /// Reads what has been edited.
+    pub(super) fn look(&self) {
+        let all: Vec<_> = {
+            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            self.local.iter().chain(files.values()).cloned().collect()
+        };
+        for file in all {
+            file.policy();
+        }
     }
 
     /// Why a grant has no secrets, where nobody has written a policy for it.

@@ -1,16 +1,19 @@
-//! One policy file. It is looked at before every decision, and a changed one is read whole or not at all: one that is
-//! wrong leaves the policy before it in force.
+//! One policy file. It is looked at before every decision, and between decisions, so that an edit is mostly read before one needs it. A changed
+//! one is read whole or not at all, and by one thread: until it is read, and when it is wrong, the policy before it is in force.
 
+use arc_swap::ArcSwap;
 use exuvia_policies::{ParseError, Policy};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 pub(crate) struct Watched {
     path: PathBuf,
-    read: Mutex<Last>,
+    last: ArcSwap<Last>,
+    /// Held by whoever reads the file.
+    reading: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -49,35 +52,54 @@ pub(crate) enum Error {
 impl Watched {
     /// A file that need not be right yet. Until it is, it allows nothing.
     pub(super) fn at(path: &Path) -> Self {
-        Self { path: path.into(), read: Mutex::default() }
+        Self::with(path, Last::default())
     }
 
     /// A file that is right now.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let (stamp, policy) = read(path)?;
-        let last = Last { seen: Seen::File(stamp), policy: Some(policy) };
-        Ok(Self { path: path.into(), read: Mutex::new(last) })
+        Ok(Self::with(path, Last { seen: Seen::File(stamp), policy: Some(policy) }))
     }
 
-    /// The policy as the file has it now, or as it last was right.
+    fn with(path: &Path, last: Last) -> Self {
+        Self { path: path.into(), last: ArcSwap::from_pointee(last), reading: Mutex::default() }
+    }
+
+    /// The policy as the file has it now, or as it last was right. Nobody waits for another to read it, but where there is no policy yet.
     pub(super) fn policy(&self) -> Option<Policy> {
         let found = std::fs::metadata(&self.path).map_or(Seen::Missing, |file| Seen::File(stamp(&file)));
-        let mut last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.seen != found {
-            match read(&self.path) {
-                Ok((stamp, policy)) => {
-                    tracing::info!(path = %self.path.display(), policy = %policy.digest(), "policy read");
-                    *last = Last { seen: Seen::File(stamp), policy: Some(policy) };
-                }
-                Err(error) => {
-                    // A file that is still being written is read again at the next request.
-                    last.seen = if matches!(error, Error::Torn(_)) { Seen::Never } else { found };
-                    let stays = if last.policy.is_some() { "the policy before it" } else { "nothing is allowed" };
-                    tracing::error!(%error, stays, "a policy file is wrong, and is not used");
-                }
-            }
+        let last = self.last.load();
+        if last.seen == found {
+            return last.policy.clone();
         }
-        last.policy.clone()
+        let _reading = match self.reading.try_lock() {
+            Ok(reading) => reading,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if last.policy.is_some() => return last.policy.clone(),
+            Err(TryLockError::WouldBlock) => self.reading.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        // Another may have read it just before.
+        let last = self.last.load_full();
+        if last.seen == found { last.policy.clone() } else { self.read_again(&last, found) }
+    }
+
+    fn read_again(&self, last: &Last, found: Seen) -> Option<Policy> {
+        let next = match read(&self.path) {
+            Ok((stamp, policy)) => {
+                tracing::info!(path = %self.path.display(), policy = %policy.digest(), "policy read");
+                Last { seen: Seen::File(stamp), policy: Some(policy) }
+            }
+            Err(error) => {
+                let stays = if last.policy.is_some() { "the policy before it" } else { "nothing is allowed" };
+                tracing::error!(%error, stays, "a policy file is wrong, and is not used");
+                // A file that is still being written is read again at the next request.
+                let seen = if matches!(error, Error::Torn(_)) { Seen::Never } else { found };
+                Last { seen, policy: last.policy.clone() }
+            }
+        };
+        let policy = next.policy.clone();
+        self.last.store(Arc::new(next));
+        policy
     }
 }
 
@@ -145,6 +167,20 @@ mod tests {
         assert_eq!(allows(&file), Some(true));
         fs::write(&path, DENY).unwrap();
         assert_eq!(allows(&file), Some(false));
+    }
+
+    /// Seen to fail with those waiting who find that another reads it.
+    #[test]
+    fn while_one_reads_an_edit_the_others_go_on_under_the_policy_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.json");
+        fs::write(&path, DENY).unwrap();
+        let file = Watched::open(&path).unwrap();
+        fs::write(&path, ALLOW).unwrap();
+        let reading = file.reading.lock().unwrap();
+        assert_eq!(allows(&file), Some(false));
+        drop(reading);
+        assert_eq!(allows(&file), Some(true));
     }
 
     #[test]
