@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(allows(&file), Some(false));
     }
 
-    /// Seen to fail with those waiting who find that another reads it.
+    /// Seen never to end with those waiting who find that another reads it.
     #[test]
     fn while_one_reads_an_edit_the_others_go_on_under_the_policy_before_it() {
         let folder = tempfile::tempdir().unwrap();
