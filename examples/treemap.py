@@ -11,7 +11,7 @@ sales = pd.DataFrame(answer.json())
 sales["revenue"] = sales["units"] * sales["price"]
 revenue = sales.groupby("product")["revenue"].sum().sort_values(ascending=False)
 
-squarify.plot(sizes=revenue, label=revenue.index, color=plt.cm.viridis_r(revenue / revenue.max()), pad=True)
+squarify.plot(sizes=revenue, label=revenue.index, color=plt.cm.Set3.colors, pad=True)
 plt.title("Revenue by product")
 plt.axis("off")
 
