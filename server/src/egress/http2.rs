@@ -121,11 +121,12 @@ impl Shared {
 impl Stream {
     pub(super) async fn answered(&mut self, asked: Asked, body: Body) -> Result<Response<Incoming>, Unanswered> {
         self.going = body.going();
+        let is_repeatable = asked.is_repeatable();
         let request = request(asked, body).map_err(Unanswered::Failed)?;
         let answered = self.of.sender.clone().try_send_request(request).await;
         answered.map_err(|mut error| match error.take_message() {
             Some(_) => Unanswered::Unsent(Failure::Disconnected),
-            None => unanswered(error.error()),
+            None => unanswered(error.error(), is_repeatable),
         })
     }
 
@@ -215,15 +216,20 @@ fn request(asked: Asked, body: Body) -> Result<Request<Body>, Failure> {
     Ok(request)
 }
 
-/// What became of a request that has no response. One that the server says it has not looked at counts as not sent.
-fn unanswered(error: &hyper::Error) -> Unanswered {
+/// What became of a request that has no response. One that the server says it has not looked at counts as not sent. That it
+/// leaves says so too, by the number of the last stream it has looked at, but hyper tells the same of the streams before that
+/// one, or drops them, when it hears of it while it sends: this is believed only where a second time does no harm.
+fn unanswered(error: &hyper::Error, is_repeatable: bool) -> Unanswered {
     let protocol =
         |why: String| Unanswered::Failed(Failure::Protocol(format!("the server's response is not HTTP: {why}")));
+    if error.is_user() && is_repeatable {
+        return Unanswered::Unsent(Failure::Disconnected);
+    }
     let Some(source) = error.source() else { return Unanswered::Failed(Failure::Disconnected) };
     if let Some(own) = source.downcast_ref::<h2::Error>() {
         let reset = || Failure::Reset(format!("the server ended the exchange without a response: {own}"));
         let is_unseen = own.is_reset() && own.reason() == Some(h2::Reason::REFUSED_STREAM)
-            || own.is_go_away() && own.reason() == Some(h2::Reason::NO_ERROR);
+            || is_repeatable && own.is_go_away() && own.reason() == Some(h2::Reason::NO_ERROR);
         return match own.is_remote() {
             true if is_unseen => Unanswered::Unsent(reset()),
             true => Unanswered::Failed(reset()),

@@ -34,6 +34,8 @@ pub(crate) enum Doing {
     TwoLengths,
     /// A body that is not as long as it says.
     Short,
+    /// Says that it has not looked at this; the next connection is good.
+    RefusesOnce,
     /// Says that it will take no more and has not looked at this; the next connection is good.
     UnseenOnce,
     /// The same, of every request.
@@ -53,6 +55,7 @@ pub(crate) struct Frames {
 
 const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 const PING: u8 = 6;
@@ -64,6 +67,7 @@ const END_HEADERS: u8 = 4;
 /// `:status: 200`, which HPACK has a number for.
 const OK: &[u8] = &[0x88];
 const PREFACE: usize = 24;
+const REFUSED_STREAM: u32 = 7;
 const FLOOD: usize = 64 << 20;
 
 impl Frames {
@@ -119,7 +123,10 @@ async fn serve(
         if matches!(doing, Doing::UnseenOnce | Doing::Unseen | Doing::BreaksOff)
             && !(doing == Doing::UnseenOnce && number > 0)
         {
-            return to.shutdown().await;
+            to.shutdown().await?;
+            // A socket that is closed with something unread resets the connection, and a reset may overtake what was said.
+            tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
+            return Ok(());
         }
     }
 }
@@ -206,6 +213,7 @@ fn answer(doing: Doing, stream: u32, number: usize) -> Vec<u8> {
         Doing::ConnectionHeader => with(&[("connection", "close")], b"good"),
         Doing::TwoLengths => with(&[("content-length", "4"), ("content-length", "5")], b"good"),
         Doing::Short => with(&[("content-length", "100")], b"good"),
+        Doing::RefusesOnce if number == 0 => frame(RST_STREAM, 0, stream, &REFUSED_STREAM.to_be_bytes()),
         Doing::UnseenOnce if number == 0 => go_away(0),
         Doing::Unseen => go_away(0),
         Doing::LeavesInTheMiddle => {
