@@ -43,8 +43,9 @@ fn main() -> Result<()> {
         digest.update(name);
         digest.update((contents.len() as u64).to_le_bytes());
         digest.update(&contents);
-        let path = path.to_str().ok_or("the checkout's path is not UTF-8")?;
-        writeln!(list, "    ({name:?}, include_bytes!({path:?})),")?;
+        // Not the checkout's path: another one may compile with the same target folder, after this has run.
+        let path = path.strip_prefix(&root)?.to_str().ok_or("a file's name is not UTF-8")?;
+        writeln!(list, "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{path}\"))),")?;
     }
     list.push(']');
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("guest.rs"), list)?;

@@ -7,12 +7,12 @@ use crate::engine;
 use crate::error::Error;
 use crate::extension::Extension;
 use crate::files::{Library, library};
-use crate::progress::{Phase, Progress};
+use crate::progress::{Phase, Progress, Silent};
 use crate::sealed::{Damage, Sealed};
 use crate::{snapshot, verify};
 use exuvia_python::Image;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,10 @@ use wasmtime::Engine;
 const MODULE: &str = "python.cwasm";
 const LIBRARY: &str = "library";
 const FILES: [&str; 2] = [MODULE, LIBRARY];
+
+/// What an image finds of its host: the imports, the messages of `guest/ABI.md`, how files and their order and times are. An image of
+/// another build goes on here only with the same, so each change of any of it raises this.
+const HOST: u32 = 1;
 
 /// The folder that holds the entries.
 #[derive(Debug, Clone)]
@@ -57,17 +61,22 @@ impl Cache {
         &self.folder
     }
 
-    /// The place of the entry for `image` compiled by `engine`, whether it is there or not.
-    pub(crate) fn entry(&self, image: &Image, extension: Option<&Extension>, engine: &Engine) -> Entry {
+    /// The place of the entry for the image with this digest compiled by `engine`, whether it is there or not.
+    pub(crate) fn entry(&self, digest: &str, engine: &Engine) -> Entry {
         let mut key = blake3::Hasher::new();
-        key.update(image.digest.as_bytes());
+        key.update(digest.as_bytes());
         key.update(engine::fingerprint(engine).as_bytes());
-        key.update(env!("CARGO_PKG_VERSION").as_bytes());
-        if let Some(extension) = extension {
-            key.update(extension.key().as_bytes());
-        }
+        key.update(&HOST.to_le_bytes());
         let name = key.finalize().to_hex();
         Entry { folder: self.folder.join(name.get(..32).unwrap_or_default()) }
+    }
+
+    /// The entry for the image with this digest, if it is there and whole.
+    pub(crate) fn kept(&self, digest: &str, engine: &Engine) -> Result<Option<Entry>, Error> {
+        let entry = self.entry(digest, engine);
+        refuse_shared(&self.folder)?;
+        refuse_shared(&entry.folder)?;
+        Ok(entry.check(false).is_ok().then_some(entry))
     }
 
     /// The entry, made if it is missing and made anew if it is damaged.
@@ -78,12 +87,11 @@ impl Cache {
         engine: &Engine,
         progress: &dyn Progress,
     ) -> Result<Entry, Error> {
-        let entry = self.entry(image, extension, engine);
-        refuse_shared(&self.folder)?;
-        refuse_shared(&entry.folder)?;
-        if entry.check(false).is_ok() {
+        let digest = digest(image, extension);
+        if let Some(entry) = self.kept(&digest, engine)? {
             return Ok(entry);
         }
+        let entry = self.entry(&digest, engine);
         create_private(&self.folder)?;
         let _lock = entry.lock(progress)?;
         entry.remove_unfinished(&self.folder);
@@ -120,6 +128,27 @@ impl Entry {
     fn unfinished(&self) -> String {
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
         format!("new-{name}-")
+    }
+
+    /// Removes it, if it is there.
+    ///
+    /// # Errors
+    /// When its folder cannot be removed.
+    pub fn remove(&self) -> Result<(), Error> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        let _lock = self.lock(&Silent)?;
+        let Some(cache) = self.folder.parent() else { return Ok(()) };
+        // Nobody finds half of it, whatever happens on the way.
+        let away = cache.join(format!("{}removed", self.unfinished()));
+        match fs::rename(&self.folder, away) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", &self.folder)(error)),
+            _ => {
+                self.remove_unfinished(cache);
+                Ok(())
+            }
+        }
     }
 
     /// Removes what a process left behind that was killed while it made this entry. Call it under the lock.
@@ -173,6 +202,11 @@ pub(crate) fn lock(path: &Path, waits: impl FnOnce()) -> Result<File, Error> {
         file.lock().map_err(Error::file("lock", path))?;
     }
     Ok(file)
+}
+
+/// What an image with an extension is, as a hash.
+pub(crate) fn digest(image: &Image, extension: Option<&Extension>) -> String {
+    extension.map_or_else(|| image.digest.to_owned(), |extension| extension.digest(image))
 }
 
 /// Makes an entry in a folder of its own below `cache`, named from `prefix` on.

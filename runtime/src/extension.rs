@@ -20,7 +20,7 @@ pub struct Extension {
 
 impl Extension {
     /// What decides the snapshot, beside the built-in image.
-    pub(crate) fn key(&self) -> String {
+    fn key(&self) -> String {
         format!("{} {}", self.layer.name(), self.imports.join(" "))
     }
 

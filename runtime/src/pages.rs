@@ -245,19 +245,30 @@ pub(crate) fn populate(range: &mut [u8], huge: bool) {
 /// An empty buffer with room for `length` bytes, mapped as [`populate`] does.
 pub(crate) fn large_buffer(length: usize) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(length);
-    let room = buffer.spare_capacity_mut();
-    let (start, length) = (room.as_mut_ptr().addr(), room.len());
+    in_large_pages(buffer.spare_capacity_mut());
+    buffer
+}
+
+/// So many zeros, none of which is in memory before it is written, and then in large pages.
+pub(crate) fn large_zeros(length: usize) -> Vec<u8> {
+    let mut zeros = vec![0; length];
+    in_large_pages(&mut zeros);
+    zeros
+}
+
+/// Has the kernel use large pages for what is not mapped yet.
+fn in_large_pages<T>(range: &mut [T]) {
+    let (start, length) = (range.as_mut_ptr().addr(), size_of_val(range));
     let first = start.next_multiple_of(HUGE) - start;
     let length = length.saturating_sub(first) / PAGE * PAGE;
     if length >= HUGE {
-        // SAFETY: the range lies in the buffer's own allocation, has no contents yet, and only its mapping is asked for. An error
-        // changes nothing.
+        // SAFETY: the addresses lie in the range, which is borrowed mutably; the contents stay, and only their mapping is asked for. An
+        // error changes nothing.
         unsafe {
-            let address = room.as_mut_ptr().cast::<u8>().add(first).cast();
+            let address = range.as_mut_ptr().cast::<u8>().add(first).cast();
             libc::madvise(address, length, libc::MADV_HUGEPAGE);
         }
     }
-    buffer
 }
 
 /// Page faults of this thread so far.

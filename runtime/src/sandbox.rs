@@ -1,7 +1,7 @@
 //! A snapshot of Python in which programs are run: the crate's front door.
 #![expect(unsafe_code, reason = "loading code that this program compiled and sealed")]
 
-use crate::cache::{Cache, Entry};
+use crate::cache::{self, Cache, Entry};
 use crate::effects;
 use crate::engine;
 use crate::error::Error;
@@ -88,11 +88,27 @@ impl Sandbox {
     /// When the cache cannot be read or made, or Python does not start.
     pub fn open(config: &Config, progress: &dyn Progress) -> Result<Self, Error> {
         let engine = engine::run(config.slots.saturating_add(slots::BESIDE))?;
-        let entry = config.cache.open(&IMAGE, config.extension.as_ref(), &engine, progress)?;
+        let extension = config.extension.as_ref();
+        let entry = config.cache.open(&IMAGE, extension, &engine, progress)?;
+        Self::of(config, &engine, &entry, cache::digest(&IMAGE, extension))
+    }
+
+    /// Opens the image with this digest, of this build or another, as the cache has it; [`Config::extension`] says nothing here. None: it
+    /// is not there, or was made for another host.
+    ///
+    /// # Errors
+    /// When the cache cannot be read, or Python does not start.
+    pub fn kept(config: &Config, digest: &str) -> Result<Option<Self>, Error> {
+        let engine = engine::run(config.slots.saturating_add(slots::BESIDE))?;
+        let entry = config.cache.kept(digest, &engine)?;
+        entry.map(|entry| Self::of(config, &engine, &entry, digest.to_owned())).transpose()
+    }
+
+    fn of(config: &Config, engine: &Engine, entry: &Entry, image: String) -> Result<Self, Error> {
         let library = Arc::new(Library::open(&entry.library())?);
-        let module = load(&engine, &entry)?;
+        let module = load(engine, entry)?;
         let watchdog = Watchdog::start()?;
-        let mut linker = Linker::new(&engine);
+        let mut linker = Linker::new(engine);
         let slots = wasi::add_to_linker(&mut linker)
             .and_then(|()| effects::add_to_linker(&mut linker))
             .and_then(|()| Slots::new(&module, &linker, library, watchdog, config.idle, config.verify));
@@ -108,10 +124,7 @@ impl Sandbox {
             spill: config.spill.clone(),
             digest: config.digest,
             identity: entry.identity(),
-            image: config
-                .extension
-                .as_ref()
-                .map_or_else(|| IMAGE.digest.to_owned(), |extension| extension.digest(&IMAGE)),
+            image,
         })
     }
 
@@ -145,12 +158,12 @@ impl Sandbox {
         self.slots.mismatches()
     }
 
-    /// The place of this machine's compiled Python in `cache`, whether it is there or not.
+    /// The place in `cache` of the image with this digest as it is compiled for this machine, whether it is there or not.
     ///
     /// # Errors
     /// When WebAssembly cannot be set up on this machine.
-    pub fn entry(cache: &Cache, extension: Option<&Extension>) -> Result<Entry, Error> {
-        Ok(cache.entry(&IMAGE, extension, &engine::run(1)?))
+    pub fn entry(cache: &Cache, digest: &str) -> Result<Entry, Error> {
+        Ok(cache.entry(digest, &engine::run(1)?))
     }
 
     /// Runs `program` from exactly the snapshot. `cancel` stops it from outside, with what it had printed so far. Needs a

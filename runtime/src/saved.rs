@@ -6,10 +6,12 @@
 //! own affair. What the host relies on is checked here.
 
 use crate::files::Content;
-use crate::pages::{PAGE, large_buffer, populate};
+use crate::pages::{PAGE, large_buffer, large_zeros, populate};
 use crate::wasi::KeptWasi;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
+use std::sync::mpsc;
+use std::thread;
 
 /// Ends every state.
 const MAGIC: [u8; 8] = *b"exuvses1";
@@ -17,8 +19,10 @@ const MAGIC: [u8; 8] = *b"exuvses1";
 const TRAILER: usize = 16;
 /// Bytes in a row for which one system call is cheaper than the page faults that it saves.
 const MUCH: usize = 64 << 10;
-/// Bytes that are read at a time: fewer than a processor's own cache holds.
+/// Bytes that are read at a time.
 const PIECE: usize = 512 << 10;
+/// Bytes from which on another thread is worth its beginning.
+const LARGE: usize = 4 << 20;
 /// Bytes that most heads fit in.
 const ROOM_FOR_HEAD: usize = 16 << 10;
 /// A WebAssembly page: memory is a whole number of them.
@@ -121,22 +125,28 @@ impl Saved {
     }
 
     /// Reads the bytes of a state from where they are kept, so many as there should be; into large pages, as fits their size. `seen` is given
-    /// each piece as it comes, while it is still near.
+    /// each piece as it comes: of a large state on a thread of its own, while the next is read.
     ///
     /// # Errors
     /// When they cannot be read, or are more or fewer.
-    pub fn read(mut source: impl Read, size: usize, mut seen: impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
-        let mut bytes = large_buffer(size.saturating_add(1));
-        loop {
-            let before = bytes.len();
-            let most = PIECE.min(size.saturating_add(1) - before);
-            source.by_ref().take(most as u64).read_to_end(&mut bytes)?;
-            seen(bytes.get(before..).unwrap_or_default());
-            if bytes.len() == before || bytes.len() > size {
-                break;
-            }
+    pub fn read(mut source: impl Read, size: usize, mut seen: impl FnMut(&[u8]) + Send) -> io::Result<Vec<u8>> {
+        let mut bytes = large_zeros(size);
+        if size < LARGE {
+            source.read_exact(&mut bytes)?;
+            seen(&bytes);
+        } else {
+            thread::scope(|scope| {
+                let (pieces, coming) = mpsc::channel::<&[u8]>();
+                thread::Builder::new().spawn_scoped(scope, move || coming.iter().for_each(seen))?;
+                for piece in bytes.chunks_mut(PIECE) {
+                    source.read_exact(piece)?;
+                    // It takes all until there are no more.
+                    let _ = pieces.send(piece);
+                }
+                Ok::<_, io::Error>(())
+            })?;
         }
-        if bytes.len() == size { Ok(bytes) } else { Err(io::ErrorKind::InvalidData.into()) }
+        if source.read(&mut [0])? == 0 { Ok(bytes) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     /// Reads what [`Self::bytes`] gave.

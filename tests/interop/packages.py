@@ -1,10 +1,12 @@
 """Packages with the real `uv`: a folder of wheels and an index on this machine, no network. What `tests/tests/packages.rs` does with a
 stand-in has to hold with what it stands for."""
 
+import contextlib
 import hashlib
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -99,23 +101,58 @@ def run(source, *packages, index=wheels, more=()):
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-def replayed(image):
-    """A job of a server that runs that image, replayed from its data: what the replay gives."""
-    data = os.path.join(folder, "data")
-    server = subprocess.Popen([exuvia, "serve", "--image", image, "--listen", "127.0.0.1:0", "--data", data], stdout=subprocess.PIPE, text=True)
+def ask(*command):
+    return subprocess.run([exuvia, *command], capture_output=True, text=True, timeout=300)
+
+
+@contextlib.contextmanager
+def served(data, *more):
+    """A server on that data folder, and the arguments that name it."""
+    command = [exuvia, "serve", *more, "--listen", "127.0.0.1:0", "--data", data]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        at = ["--url", server.stdout.readline().split()[-1].removesuffix("/mcp")]
-        with open(script, "w") as file:
-            file.write("import sys, time\nprint('greet' in sys.modules, time.time() > 0)")
-        ask = lambda *command: subprocess.run([exuvia, *command], capture_output=True, text=True, timeout=300)
-        uuid = ask("submit", script, *at).stdout.strip()
-        holds("True True" in ask("status", uuid, "--follow", *at).stdout, uuid)
-        online = ask("replay", uuid, *at)
+        yield server, ["--url", server.stdout.readline().split()[-1].removesuffix("/mcp")]
     finally:
         server.terminate()
         server.wait()
+
+
+def submitted(source, at):
+    with open(script, "w") as file:
+        file.write(source)
+    return ask("submit", script, *at).stdout.strip()
+
+
+def replayed(image):
+    """A job of a server that runs that image, replayed from its data: what the replay gives."""
+    data = os.path.join(folder, "data")
+    with served(data, "--image", image) as (_, at):
+        uuid = submitted("import sys, time\nprint('greet' in sys.modules, time.time() > 0)", at)
+        holds("True True" in ask("status", uuid, "--follow", *at).stdout, uuid)
+        online = ask("replay", uuid, *at)
     same(ask("replay", uuid, "--data", data).stdout, online.stdout)
+    shutil.rmtree(data)
     return online
+
+
+def goes_on(image):
+    """A job whose server was killed, and whose image is no server's any more and has no name, ends in it all the same. Then it goes."""
+    data = os.path.join(folder, "other")
+    kept = lambda: f"kept for executions of {os.path.realpath(data)}" in ask("doctor").stdout
+    with served(data, "--image", image) as (server, at):
+        uuid = submitted("import sys, time\nprint('begun', flush=True)\ntime.sleep(2)\nprint(sys.modules['greet'].VERSION)", at)
+        while "begun" not in ask("status", uuid, *at).stdout:
+            pass
+        server.kill()
+    holds(ask("image", "remove", image).stdout.startswith("removed; its snapshot stays until "), image)
+    holds(kept(), "it is not kept")
+    with served(data) as (_, at):
+        followed = ask("status", uuid, "--follow", *at).stdout
+        holds("begun\n1.2\n" in followed, followed)
+    holds(kept(), "it is not kept until the next start")
+    with served(data):
+        pass
+    holds(not kept(), "it is still kept")
 
 
 def refused(package, begins, index=wheels):
@@ -173,7 +210,8 @@ with checks.check("an image has its packages imported"):
         holds("interop: greet 1.2, words 1.0\n" in listed, listed)
         ran = replayed("interop")
         same((ran.returncode, ran.stdout, ran.stderr), (0, "True True\n", "exuvia: the same as recorded\n"))
+        goes_on("interop")
     finally:
-        same(subprocess.run([exuvia, "image", "remove", "interop"], capture_output=True, text=True).stdout, "removed\n")
+        ask("image", "remove", "interop")
 
 checks.end()

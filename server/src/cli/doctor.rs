@@ -3,7 +3,7 @@
 use super::print::out;
 use super::{Failure, Status};
 use crate::config::Data;
-use crate::packages::Images;
+use crate::packages::{Images, kept};
 use crate::store::{self, Sled, Store};
 use bytesize::ByteSize;
 use exuvia_runtime::{Cache, Damage, Recycling, Sandbox};
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
 fn cache(wrong: &mut Vec<String>) -> Result<(), Failure> {
     let cache = Cache::of_user()?;
-    let entry = Sandbox::entry(&cache, None)?;
+    let entry = Sandbox::entry(&cache, exuvia_python::IMAGE.digest)?;
     let folder = entry.folder().display().to_string();
     out(&format!("\ncache {}", cache.folder().display()));
     match entry.check(true) {
@@ -71,8 +71,9 @@ fn cache(wrong: &mut Vec<String>) -> Result<(), Failure> {
         )),
     }
     let mut known = vec![entry.folder().to_owned()];
-    known.extend(["packages", "layers", "images"].map(|name| cache.folder().join(name)));
+    known.extend(["packages", "layers", "images", kept::FOLDER].map(|name| cache.folder().join(name)));
     images(&cache, &mut known, wrong)?;
+    kept(&cache, &mut known)?;
     let others = fs::read_dir(cache.folder()).into_iter().flatten().flatten();
     for other in others.filter(|other| other.path().is_dir() && !known.contains(&other.path())) {
         let path = other.path();
@@ -87,11 +88,26 @@ fn images(cache: &Cache, known: &mut Vec<PathBuf>, wrong: &mut Vec<String>) -> R
     for name in images.names() {
         match images.open(&name) {
             Ok((_, extension)) => {
-                let entry = Sandbox::entry(cache, Some(&extension))?;
+                let entry = Sandbox::entry(cache, &extension.image_digest())?;
                 out(&format!("  image {name}: {}", entry.folder().display()));
                 known.push(entry.folder().to_owned());
             }
             Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// What is not named any more, but kept for executions. Its entries are `known` from then on.
+fn kept(cache: &Cache, known: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    for digest in kept::all(cache) {
+        let folder = Sandbox::entry(cache, &digest)?.folder().to_owned();
+        if folder.exists() && !known.contains(&folder) {
+            for keeper in kept::keepers(cache, &digest) {
+                let (keeper, size) = (keeper.display(), size(&folder));
+                out(&format!("  kept for executions of {keeper}: {} ({size})", folder.display()));
+            }
+            known.push(folder);
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::packages::{From, finder};
 use super::progress::Bar;
 use super::{Failure, Status, inputs, print};
-use crate::packages::{Built, Images, Judge};
+use crate::packages::{Built, Images, Judge, kept};
 use exuvia_runtime::{Cache, Config, Extension, Sandbox};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,17 +43,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         What::Build { requirements, name, imports, from } => build(&cache, requirements, name, imports, from)?,
         What::List => list(&cache)?,
         What::Remove { name } => {
-            if let Some(extension) = Images::new(&cache).remove(name)? {
-                let folder = Sandbox::entry(&cache, Some(&extension))?.folder().to_owned();
-                if folder.exists() {
-                    fs::remove_dir_all(folder)
-                        .map_err(|source| Failure::System { doing: "remove the snapshot", source })?;
-                }
-            }
-            print::out("removed");
+            let extension = Images::new(&cache).remove(name)?;
+            print::out(&removed(&cache, extension)?);
         }
     }
     Ok(Status::Finished)
+}
+
+/// Removes the snapshot of an image that has no name any more, unless a server's executions may need it. Says what was done.
+fn removed(cache: &Cache, extension: Option<Extension>) -> Result<String, Failure> {
+    let digest = extension.as_ref().map(Extension::image_digest).unwrap_or_default();
+    let keepers: Vec<_> = kept::keepers(cache, &digest).iter().map(|data| data.display().to_string()).collect();
+    if keepers.is_empty() {
+        Sandbox::entry(cache, &digest)?.remove()?;
+        return Ok("removed".into());
+    }
+    Ok(format!(
+        "removed; its snapshot stays until a server starts with another image and has no execution that began in this one. Data \
+         folders: {}",
+        keepers.join(", ")
+    ))
 }
 
 fn build(cache: &Cache, file: &Path, name: &str, imports: &[String], from: &From) -> Result<(), Failure> {
@@ -107,7 +116,7 @@ fn list(cache: &Cache) -> Result<(), Failure> {
     for name in &names {
         match images.open(name) {
             Ok((built, extension)) => {
-                let ready = Sandbox::entry(cache, Some(&extension))?.check(false).is_ok();
+                let ready = Sandbox::entry(cache, &extension.image_digest())?.check(false).is_ok();
                 let packages =
                     built.lock.packages.iter().map(|package| format!("{} {}", package.name, package.version));
                 let state = if ready { "" } else { " (its snapshot is made at the next start)" };

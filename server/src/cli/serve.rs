@@ -8,12 +8,12 @@ use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::config::{Config, Data};
 use crate::egress::Egress;
-use crate::executions::{Executor, Keep, Parts};
+use crate::executions::{Executor, Keep, Parts, Sandboxes};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::{Grants, Operator};
 use crate::http::{self, Guard, Hosts, Socket, Stop};
 use crate::mcp;
-use crate::packages::{Images, Packages};
+use crate::packages::{Images, Kept, Packages};
 use crate::secrets::{Secrets, close_memory, no_core_files};
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
@@ -175,7 +175,7 @@ fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failu
     let settings = config.settings();
     let spill = Spill::open(&data.spill(), config.files.disk_of_running.as_u64())
         .map_err(|source| Failure::System { doing: "open the folder for large files of programs", source })?;
-    let (sandbox, packages) = sandbox(config, spill.clone())?;
+    let (sandboxes, packages) = sandbox(config, data, spill.clone())?;
     close_memory();
     let sealed = Arc::new(Sealed::open(data.folder()).map_err(|error| Failure::Usage(chain(&error)))?);
     let secrets = Secrets::open(data.folder(), Arc::clone(&sealed)).map_err(|error| Failure::Usage(chain(&error)))?;
@@ -190,7 +190,7 @@ fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failu
     shelf.start();
     let keep = Keep::new(store, Files::new(data.files()));
     let parts = Parts {
-        sandbox,
+        sandboxes,
         packages,
         spill,
         keep,
@@ -207,15 +207,15 @@ fn start(config: &Config, data: &Data, address: SocketAddr) -> Result<App, Failu
 }
 
 /// Python, and what finds packages for it.
-fn sandbox(config: &Config, spill: Spill) -> Result<(Arc<Sandbox>, Packages), Failure> {
+fn sandbox(config: &Config, data: &Data, spill: Spill) -> Result<(Sandboxes, Packages), Failure> {
     let cache = Cache::of_user()?;
     let (built, extension) = config.image.as_deref().map(|name| Images::new(&cache).open(name)).transpose()?.unzip();
     let slots = config.executions.at_once;
     let sandbox =
         exuvia_runtime::Config { slots, extension, spill: Some(spill), ..exuvia_runtime::Config::new(cache.clone()) };
-    let sandbox = Arc::new(Sandbox::open(&sandbox, &Bar::new())?);
-    let packages = Packages::new(&cache, Arc::clone(&sandbox), built.as_ref(), config.package_settings());
-    Ok((sandbox, packages))
+    let own = Arc::new(Sandbox::open(&sandbox, &Bar::new())?);
+    let packages = Packages::new(&cache, Arc::clone(&own), built.as_ref(), config.package_settings());
+    Ok((Sandboxes::new(own, sandbox, Kept::new(&cache, data.folder())), packages))
 }
 
 fn webhook(config: &Config) -> Result<Option<Webhook>, Failure> {

@@ -62,7 +62,7 @@ pub(super) async fn live(run: &mut Run, before: Option<Suspended>) -> Next {
     let ran = if let Some(session) = &run.request.session {
         session::run(&run.inner, &run.live, session, &run.request, program, limits, host).await
     } else {
-        let ran = run.inner.sandbox.run(&program, &limits, host, cancel).await;
+        let ran = run.held.sandbox.run(&program, &limits, host, cancel).await;
         ran.map(|outcome| (outcome, Marks::default())).map_err(NotRun::Sandbox)
     };
     match ran {

@@ -25,6 +25,7 @@ mod recover;
 mod request;
 mod rest;
 mod run;
+mod sandboxes;
 mod seen;
 mod session;
 mod sleepers;
@@ -51,6 +52,7 @@ pub(crate) use record::Bounds;
 use record::Record;
 pub(crate) use recorded::{Difference, Recorded, Verdict};
 pub(crate) use request::{InSession, Priority, Reach, Request, seed};
+pub(crate) use sandboxes::Sandboxes;
 pub(crate) use seen::{Cursor, Progress};
 pub(crate) use state::State;
 pub(crate) use timeline::{Decision, Timeline, is_shown};
@@ -77,7 +79,7 @@ use crate::sessions::{Line, Sessions};
 use crate::shelf::{self, Shelf};
 use crate::store;
 use exuvia_policies::Caps;
-use exuvia_runtime::{Limits, Sandbox, Spill};
+use exuvia_runtime::{Limits, Spill};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -132,7 +134,7 @@ pub(crate) struct Executor(Arc<Inner>);
 
 /// What executions are run with.
 pub(crate) struct Parts {
-    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) sandboxes: Sandboxes,
     pub(crate) packages: Packages,
     /// Where long output lies while it comes.
     pub(crate) spill: Spill,
@@ -146,7 +148,7 @@ pub(crate) struct Parts {
 }
 
 struct Inner {
-    sandbox: Arc<Sandbox>,
+    sandboxes: Sandboxes,
     packages: Packages,
     spill: Spill,
     keep: Keep,
@@ -216,7 +218,7 @@ impl From<shelf::Error> for Refused {
 impl Executor {
     /// Starts the threads for programs, and whatever an earlier process left in the queue.
     pub(crate) fn start(parts: Parts, settings: Settings) -> Result<Self, Error> {
-        let Parts { sandbox, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
+        let Parts { sandboxes, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf } = parts;
         let guests = Guests::start(settings.threads, settings.at_once).map_err(Error::Threads)?;
         let sleepers = Sleepers::new(settings.sleeping);
         // As many as may be under way besides: those, too, are bounded by what they take of memory.
@@ -226,7 +228,7 @@ impl Executor {
             sleepers,
             room: Arc::new(room),
             rousing: Mutex::default(),
-            sandbox,
+            sandboxes,
             packages,
             spill,
             shelf,
@@ -308,10 +310,11 @@ impl Executor {
         if !request.files.is_empty() {
             inner.shelf.lend(&grant, record.id.uuid(), &mut request.files)?;
         }
+        let sandbox = Arc::clone(inner.sandboxes.own());
         let mut stored = None;
         if wait == Wait::Not {
             // It outlives its client, and so this process; but for a call of a session, whose state may have moved on.
-            record.image = request.session.is_none().then(|| inner.sandbox.image_digest().to_owned());
+            record.image = request.session.is_none().then(|| sandbox.image_digest().to_owned());
             record.bounds = record.image.is_some().then(|| inner.limits(&inner.gate.caps(&grant)).into());
             // What begins at once is stored as begun: one write to the disk instead of two. A call of a session may have to wait for others.
             let mut first = record.clone();
@@ -326,7 +329,8 @@ impl Executor {
             stored = Some(first.state);
         }
         // In line from here on: calls of a session come in the order in which they are stored.
-        let held = Held { receipt: Some(receipt), place, line: inner.line(&grant, &request), layer: None };
+        let line = inner.line(&grant, &request);
+        let held = Held { receipt: Some(receipt), place, line, sandbox, layer: None };
         info!(execution = %record.id, grant, "submitted");
         Ok(inner.enqueue(record, request, stored, held))
     }

@@ -2,7 +2,7 @@
 
 use crate::sessions::Line;
 use exuvia_policies::Receipt;
-use exuvia_runtime::Layer;
+use exuvia_runtime::{Layer, Sandbox};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,6 +31,8 @@ pub(super) struct Held {
     pub(super) place: Place,
     /// Its place among the calls of its session, if it is one.
     pub(super) line: Option<Line>,
+    /// What it runs in.
+    pub(super) sandbox: Arc<Sandbox>,
     /// The packages that it had begun with in an earlier process: nobody removes them before it goes on.
     pub(super) layer: Option<Layer>,
 }

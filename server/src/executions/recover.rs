@@ -4,22 +4,47 @@ use super::keep::Finished;
 use super::places::Held;
 use super::record::{Failure, Given, Record, now};
 use super::state::{Event, State};
-use super::{Error, Executor, Inner, run};
+use super::{Error, Executor, Inner, Sandboxes, run};
 use crate::store;
+use exuvia_runtime::Sandbox;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tracing::info;
 
-pub(super) const OTHER_IMAGE: &str = "interrupted: image changed. This server has another build of Python than the one that \
-     had begun with this, and cannot go on with it: look at what it was to change, then submit it again";
+const OTHER_IMAGE: &str = "interrupted: image changed. This server has another build of Python than the one that \
+     had begun with this, which is not in the cache, and cannot go on with it: look at what it was to change, then submit it again";
+
+/// An execution cannot go on, as the image that it began in is not to be had.
+pub(super) fn other_image() -> Failure {
+    Failure::new("Interrupted", OTHER_IMAGE)
+}
+
+/// The images of unfinished executions, open while their recovery lasts.
+struct Open<'a> {
+    sandboxes: &'a Sandboxes,
+    found: HashMap<String, Option<Arc<Sandbox>>>,
+}
+
+impl Open<'_> {
+    fn of(&mut self, image: &str) -> Option<Arc<Sandbox>> {
+        if let Some(found) = self.found.get(image) {
+            return found.clone();
+        }
+        let found = self.sandboxes.of(image);
+        self.found.insert(image.to_owned(), found.clone());
+        found
+    }
+}
 
 impl Executor {
     /// Puts into the queue whatever no process has ended.
     pub(super) fn recover(&self) -> Result<(), Error> {
         let inner = &self.0;
+        let mut open = Open { sandboxes: &inner.sandboxes, found: HashMap::new() };
         for (id, bed) in inner.keep.sleepers()? {
-            if let Some(failure) = inner.other_image(&bed) {
+            if open.of(bed.image()).is_none() {
                 if let Some(record) = inner.keep.record(id)? {
-                    inner.given_up(record, failure)?;
+                    inner.given_up(record, other_image())?;
                 }
                 continue;
             }
@@ -30,8 +55,8 @@ impl Executor {
         for id in inner.keep.unfinished()? {
             let Some(record) = inner.keep.record(id)? else { continue };
             let stored = record.state;
-            let record = match inner.resumed(record)? {
-                Ok(record) => record,
+            let (record, sandbox) = match inner.resumed(record, &mut open)? {
+                Ok(resumed) => resumed,
                 Err((record, failure)) => {
                     inner.given_up(record, failure)?;
                     continue;
@@ -43,39 +68,53 @@ impl Executor {
                     // It was decided when it was accepted.
                     let place = inner.places.take(&record.grant);
                     let layer = record.packages.as_ref().and_then(|name| inner.packages.hold(name));
-                    let held = Held { receipt: None, place, line: inner.line(&record.grant, &request), layer };
+                    let line = inner.line(&record.grant, &request);
+                    let held = Held { receipt: None, place, line, sandbox, layer };
                     // That it begins is written before it does, with how often it has.
                     inner.enqueue(record, request, Some(State::Queued), held);
                 }
                 None => inner.given_up(record, Failure::new("Interrupted", run::INTERRUPTED))?,
             }
         }
+        let needed = open.found.iter().filter(|(_, found)| found.is_some());
+        inner.sandboxes.keep(needed.map(|(image, _)| &**image));
         Ok(())
     }
 }
 
 impl Inner {
-    /// The record as this process goes on with it, or why it does not.
-    fn resumed(&self, mut record: Record) -> Result<Result<Record, (Record, Failure)>, Error> {
+    /// The record as this process goes on with it, and what it runs in; or why it does not.
+    fn resumed(
+        &self,
+        mut record: Record,
+        open: &mut Open<'_>,
+    ) -> Result<Result<(Record, Arc<Sandbox>), (Record, Failure)>, Error> {
         let was_running = record.state != State::Queued;
         let waited_for_a_person = record.state == State::WaitingApproval;
         record.state = record.state.apply(Event::Restarted)?;
         let Some(image) = &record.image else {
             // Its client waited for it, and is gone.
             let failure = Failure::new("Interrupted", run::INTERRUPTED);
-            return Ok(if was_running { Err((record, failure)) } else { Ok(record) });
+            let own = Arc::clone(self.sandboxes.own());
+            return Ok(if was_running { Err((record, failure)) } else { Ok((record, own)) });
         };
-        if image != self.sandbox.image_digest() && (was_running || record.started.is_some()) {
-            return Ok(Err((record, Failure::new("Interrupted", OTHER_IMAGE))));
-        }
-        self.sandbox.image_digest().clone_into(record.image.get_or_insert_default());
+        let sandbox = match open.of(image) {
+            Some(sandbox) => sandbox,
+            None if was_running || record.started.is_some() => return Ok(Err((record, other_image()))),
+            // Nothing of it has been done.
+            None => {
+                let own = Arc::clone(self.sandboxes.own());
+                own.image_digest().clone_into(record.image.get_or_insert_default());
+                own
+            }
+        };
         // Of one that was suspended and waits for a person, nothing ran that could have been the cause; of another, a call.
         // `crashes` says how many are too many.
         if was_running && !(record.suspended && waited_for_a_person) {
             record.recoveries += 1;
         }
         record.suspended = false;
-        Ok(Ok(record))
+        Ok(Ok((record, sandbox)))
     }
 
     /// Ends what an earlier process had begun.

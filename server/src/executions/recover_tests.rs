@@ -8,6 +8,7 @@ use crate::executions::sleepers::Bed;
 use crate::executions::{Answer, Answering, Caller, Id, Keep, Parts, Request, Tools};
 use crate::gate::{Gate, Pins, Policies};
 use crate::grants::Grants;
+use crate::packages::{Kept, Packages};
 use crate::secrets::Secrets;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
@@ -15,6 +16,7 @@ use crate::store::{Files, Sled, Store};
 use crate::upstream::Sealed;
 use exuvia_runtime::{Cache, Sandbox, Silent, Spill, Witness};
 use serde_json::{Map, Value};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,27 +42,28 @@ fn open(folder: &Path) -> (Arc<dyn Store>, Keep) {
 }
 
 /// A server's executions on the data in `folder`.
-fn start(folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Executor {
+fn start(folder: &Path, parts: (Arc<dyn Store>, Keep)) -> Executor {
+    start_with(&Cache::of_user().unwrap(), folder, parts)
+}
+
+fn start_with(cache: &Cache, folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Executor {
     let policies = Policies::open(None, Arc::new(Grants::at(folder.join("grants.json")))).unwrap();
     let audit = Audit::open(&folder.join("audit")).unwrap();
     let approvals = Approvals::open(&store, &folder.join("approvals.key"), None).unwrap();
     let gate = Gate::open(policies, &store, Pins::at(folder.join("pins.json")), audit, Arc::new(approvals)).unwrap();
     let spill = Spill::temporary(1 << 30);
-    let config = exuvia_runtime::Config {
-        slots: 10,
-        spill: Some(spill.clone()),
-        ..exuvia_runtime::Config::new(Cache::of_user().unwrap())
-    };
-    let sandbox = Arc::new(Sandbox::open(&config, &Silent).unwrap());
+    let config =
+        exuvia_runtime::Config { slots: 10, spill: Some(spill.clone()), ..exuvia_runtime::Config::new(cache.clone()) };
+    let own = Arc::new(Sandbox::open(&config, &Silent).unwrap());
+    let sandboxes = Sandboxes::new(Arc::clone(&own), config, Kept::new(cache, folder));
     let config = Config::default();
-    let cache = Cache::of_user().unwrap();
-    let packages = crate::packages::Packages::new(&cache, Arc::clone(&sandbox), None, config.package_settings());
+    let packages = Packages::new(cache, own, None, config.package_settings());
     let sessions = Sessions::open(Arc::clone(&store), folder.join("sessions"), config.session_settings()).unwrap();
     let shelf = Shelf::open(store, folder.join("shelf"), config.shelf_settings()).unwrap();
     let (tools, gate) = (Arc::new(NoTools), Arc::new(gate));
     let egress = Arc::new(Egress::new(Arc::clone(&gate), config.egress_settings()).unwrap());
     let secrets = Arc::new(Secrets::open(folder, Arc::new(Sealed::open(folder).unwrap())).unwrap());
-    let parts = Parts { sandbox, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf };
+    let parts = Parts { sandboxes, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf };
     Executor::start(parts, config.settings()).unwrap()
 }
 
@@ -83,31 +86,73 @@ async fn failed(executor: &Executor, id: Id) -> (String, String) {
     (error.kind, error.message)
 }
 
-/// Seen to fail with the comparisons left out: then the one is replayed, and the other sleeps.
+/// One that runs, and one that sleeps until `due`, both begun in the image `another`.
+fn begun(keep: &Keep, script: &str, due: u64) -> [Id; 2] {
+    let (running, mut request) = record("another");
+    request.script = script.into();
+    keep.begin(&running, &request).unwrap();
+    let (sleeping, _) = record("another");
+    keep.begin(&sleeping, &request).unwrap();
+    let image = sleeping.image.clone();
+    let bed = Bed { grant: "local".into(), image, since: now(), due, deadline: None, took: 0, counted: 0 };
+    keep.sleeps(&sleeping, &Given { stdout: "begun\n".into(), ..Given::default() }, &bed).unwrap();
+    [running.id, sleeping.id]
+}
+
+/// Seen to fail with this server's sandbox for every image: then the one is replayed, and the other sleeps.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_began_with_another_image_is_given_up_and_said_to_be() {
     let folder = tempfile::tempdir().unwrap();
     let (store, keep) = open(folder.path());
-    let (running, request) = record("another");
-    keep.begin(&running, &request).unwrap();
-    let (sleeping, request) = record("another");
-    keep.begin(&sleeping, &request).unwrap();
-    let bed = Bed {
-        grant: "local".into(),
-        image: sleeping.image.clone(),
-        since: now(),
-        due: now() + 600_000,
-        deadline: None,
-        took: 0,
-        counted: 0,
-    };
-    keep.sleeps(&sleeping, &Given { stdout: "begun\n".into(), ..Given::default() }, &bed).unwrap();
+    let begun = begun(&keep, "import time\ntime.sleep(600)", now() + 600_000);
     let executor = start(folder.path(), (store, keep));
-    for id in [running.id, sleeping.id] {
+    for id in begun {
         let (kind, message) = failed(&executor, id).await;
         assert_eq!((kind.as_str(), message.as_str()), ("Interrupted", OTHER_IMAGE));
         assert!(!executor.holds(id));
     }
+}
+
+/// The user's cache, where this server's image is, with that once more as the one called `another`. As there is room for it there.
+fn with_another() -> (tempfile::TempDir, Cache) {
+    let user = Cache::of_user().unwrap();
+    let folder = tempfile::tempdir_in(user.folder().parent().unwrap()).unwrap();
+    let cache = Cache::new(folder.path().join("cache"));
+    let from = Sandbox::entry(&user, exuvia_python::IMAGE.digest).unwrap();
+    for digest in ["another", exuvia_python::IMAGE.digest] {
+        let to = Sandbox::entry(&cache, digest).unwrap();
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to.folder()).unwrap();
+        for file in std::fs::read_dir(from.folder()).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), to.folder().join(file.file_name())).unwrap();
+        }
+    }
+    (folder, cache)
+}
+
+/// Seen to fail with an image that is kept only while it is this server's own, and with one that is never removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_kept_until_no_execution_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_caches, cache) = with_another();
+    let another = Sandbox::entry(&cache, "another").unwrap();
+    let (store, keep) = open(folder.path());
+    let begun = begun(&keep, "import sys\n'begun' in sys.modules", now());
+    let executor = start_with(&cache, folder.path(), (Arc::clone(&store), keep.clone()));
+    // What `exuvia image remove` and another server's start find.
+    assert_eq!(crate::packages::kept::keepers(&cache, "another"), [folder.path().canonicalize().unwrap()]);
+    for id in begun {
+        let live = executor.attend("local", id).unwrap();
+        if let Some(live) = live {
+            live.left_within(PATIENCE).await;
+        }
+        let status = executor.status("local", id, crate::executions::Cursor::default()).unwrap().unwrap();
+        assert_eq!(status.summary.status, State::Completed, "{:?}", status.error);
+    }
+    executor.written().await;
+    drop(executor);
+    assert!(another.folder().exists());
+    start_with(&cache, folder.path(), (store, keep));
+    assert!(!another.folder().exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -228,8 +228,8 @@ impl Run {
             inner.shelf.give_back(live.grant(), live.id().uuid());
         }
         // Before the end is told: a client that then begins the next one finds its place free, and its failures counted.
-        let Held { receipt, place, line, layer } = held;
-        drop((place, line, layer));
+        let Held { receipt, place, line, sandbox, layer } = held;
+        drop((place, line, sandbox, layer));
         if let Some(receipt) = receipt
             && ending != Ending::Cancelled
         {

@@ -60,7 +60,7 @@ pub(super) async fn run(
     limits.wall = limits.wall.saturating_sub(ready.took);
     program.packages = ready.layer;
     let begin = Session { from: before, most: inner.sessions.largest() };
-    let ran = inner.sandbox.run_in_session(&program, &limits, host, live.cancel.clone(), begin).await;
+    let ran = inner.sandboxes.own().run_in_session(&program, &limits, host, live.cancel.clone(), begin).await;
     let (outcome, left) = ran.map_err(|error| not_run(error, session))?;
     let warning = match left {
         Left::State(state) => keep(inner, live, session, is_first, state).await,

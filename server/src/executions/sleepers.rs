@@ -33,6 +33,10 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
+    pub(super) fn image(&self) -> &str {
+        self.image.as_deref().unwrap_or_default()
+    }
+
     /// When something has to be done about it.
     pub(super) fn wakes(&self) -> u64 {
         self.deadline.map_or(self.due, |deadline| deadline.min(self.due))

@@ -2,10 +2,9 @@
 
 use super::live::Live;
 use super::places::Held;
-use super::record::{Failure, Record, now};
+use super::record::{Record, now};
 use super::run::{Origin, Run, run};
 use super::seen::Seen;
-use super::sleepers::Bed;
 use super::time::Time;
 use super::underway::Underway;
 use super::{Executor, Id, Inner, recover};
@@ -50,11 +49,11 @@ impl Inner {
         let (Some(record), Some(request), Some(bed), given) = (found.0?, found.1?, found.2?, found.3?) else {
             return Err(Error::Record { key: format!("Sleepers/{id}") });
         };
-        if let Some(failure) = self.other_image(&bed) {
+        let Some(sandbox) = self.sandboxes.of(bed.image()) else {
             drop(self.places.found(&record.grant));
-            self.given_up(record, failure)?;
+            self.given_up(record, recover::other_image())?;
             return Ok(None);
-        }
+        };
         let live = Arc::new(self.sleeper(record, given.unwrap_or_default()));
         self.lock().insert(id, Arc::clone(&live));
         let slept = Duration::from_millis(now().saturating_sub(bed.since));
@@ -64,7 +63,7 @@ impl Inner {
                 inner: Arc::clone(self),
                 live: Arc::clone(&live),
                 request: Arc::new(request),
-                held: Held { receipt: None, place: self.places.found(live.grant()), line: None, layer: None },
+                held: Held { receipt: None, place: self.places.found(live.grant()), line: None, sandbox, layer: None },
                 underway: Underway::new(Arc::clone(&self.room)),
                 time: Time::after(time(bed.took), time(bed.counted)),
                 pen: None,
@@ -79,12 +78,6 @@ impl Inner {
     fn sleeper(&self, record: Record, given: super::record::Given) -> Live {
         let output = self.limits(&self.gate.caps(&record.grant)).output;
         Live::new(record, Seen::after(output, given))
-    }
-
-    /// Why this process cannot go on with a sleeper, if it cannot.
-    pub(super) fn other_image(&self, bed: &Bed) -> Option<Failure> {
-        let is_other = bed.image.as_deref() != Some(self.sandbox.image_digest());
-        is_other.then(|| Failure::new("Interrupted", recover::OTHER_IMAGE))
     }
 }
 

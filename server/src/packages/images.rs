@@ -5,7 +5,8 @@
 
 use super::lock::{Lock, replace};
 use super::{Error, make_private};
-use exuvia_runtime::{Cache, Extension, Layers};
+use exuvia_python::IMAGE;
+use exuvia_runtime::{Cache, Config, Extension, Layers, Progress, Sandbox};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
@@ -44,8 +45,25 @@ impl Images {
         Ok((built, Extension { layer, imports }))
     }
 
+    /// The image with this digest, as the cache has it; one of this build is made again. None: it is not to be had.
+    pub(crate) fn sandbox(
+        &self,
+        config: &Config,
+        digest: &str,
+        progress: &dyn Progress,
+    ) -> Result<Option<Sandbox>, exuvia_runtime::Error> {
+        if let Some(kept) = Sandbox::kept(config, digest)? {
+            return Ok(Some(kept));
+        }
+        let extension = match self.of_digest(digest) {
+            None if digest != IMAGE.digest => return Ok(None),
+            extension => extension,
+        };
+        Sandbox::open(&Config { extension, ..config.clone() }, progress).map(Some)
+    }
+
     /// What a sandbox needs of the image that has this digest, whatever its name, if it is here.
-    pub(crate) fn of_digest(&self, digest: &str) -> Option<Extension> {
+    pub(super) fn of_digest(&self, digest: &str) -> Option<Extension> {
         let extensions = self.names().into_iter().filter_map(|name| Some(self.open(&name).ok()?.1));
         extensions.into_iter().find(|extension| extension.image_digest() == digest)
     }

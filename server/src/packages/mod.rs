@@ -10,6 +10,7 @@ mod error;
 mod fetch;
 mod images;
 mod index;
+pub(crate) mod kept;
 mod lock;
 mod requirement;
 mod resolve;
@@ -19,6 +20,7 @@ mod wheel;
 pub(crate) use error::Error;
 pub(crate) use images::{Built, Images};
 pub(crate) use index::Index;
+pub(crate) use kept::Kept;
 pub(crate) use requirement::{built_in_list, requirements};
 
 use crate::gate::{Asker, Denied, Gate};

@@ -130,7 +130,7 @@ fn a_record_that_is_another_or_damaged_is_said_to_be() {
     assert_eq!(
         ran.stderr,
         format!(
-            "exuvia: recorded with the image {other}; this is {image}, and none of `exuvia image list` is that: replay it with the \
+            "exuvia: recorded with the image {other}; this is {image}, and that one is not in the cache: replay it with the \
              `exuvia` and in the cache that ran it, or run its script against the recorded answers with `--script`\n"
         )
     );

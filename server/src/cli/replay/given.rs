@@ -2,21 +2,31 @@
 //! Nothing is fetched from anywhere but the server that keeps the execution.
 
 use super::super::kept::{Kept, Where};
+use super::super::progress::Bar;
 use super::super::shown::visible;
 use super::super::{Failure, files};
 use crate::executions::Recorded;
 use crate::packages::{self, Images};
 use crate::shelf::Wanted;
 use exuvia_python::IMAGE;
-use exuvia_runtime::{Cache, Extension, Input, Layer, Layers};
+use exuvia_runtime::{Cache, Config, Input, Layer, Layers, Sandbox};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Seek;
 use std::sync::Arc;
 
-/// The image that it ran in, where that is not the built-in one: one of this user's.
-pub(super) fn image(cache: &Cache, recorded: &Recorded) -> Option<Extension> {
-    if recorded.image() == IMAGE.digest { None } else { Images::new(cache).of_digest(recorded.image()) }
+/// The image that it ran in. `anyhow`: the built-in one will do.
+pub(super) fn sandbox(config: &Config, recorded: &Recorded, anyhow: bool) -> Result<Sandbox, Failure> {
+    let (was, is) = (recorded.image(), IMAGE.digest);
+    match Images::new(&config.cache).sandbox(config, was, &Bar::new())? {
+        Some(sandbox) => Ok(sandbox),
+        None if anyhow => Ok(Sandbox::open(config, &Bar::new())?),
+        None => Err(Failure::Usage(format!(
+            "recorded with the image {}; this is {is}, and that one is not in the cache: replay it with the `exuvia` and in the cache that \
+             ran it, or run its script against the recorded answers with `--script`",
+            visible(was)
+        ))),
+    }
 }
 
 /// The very packages that it ran with, which lie in this user's cache or are not to be had: a replay does not look for any.

@@ -13,7 +13,6 @@ mod seen;
 mod words;
 
 use super::kept::{Kept, Where};
-use super::progress::Bar;
 use super::run::cancel_on_signal;
 use super::shown::visible;
 use super::{Failure, Status, inputs};
@@ -72,13 +71,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let kept = arguments.at.kept(&arguments.uuid)?;
     let all = All::of(&kept.journal);
     let cache = Cache::of_user()?;
-    let extension = given::image(&cache, &kept.recorded);
-    check(&kept, &all, arguments, extension.is_some())?;
+    check(&kept, &all, arguments)?;
     let cancel = CancellationToken::new();
     let recorded = &kept.recorded;
     let judge =
         policy.map(|policy| Judge::new(policy, recorded.grant(), recorded.schemas.clone(), recorded.asked.clone()));
     let limits = limits(&kept, arguments);
+    let config = Config { slots: 1, spill: Some(Spill::temporary(limits.disk)), ..Config::new(cache.clone()) };
+    let sandbox = given::sandbox(&config, recorded, arguments.script.is_some())?;
     let seen = Seen::new(limits.output, judge, cancel.clone());
     let program = Program {
         files: given::files(&arguments.at, &kept, &arguments.files)?,
@@ -86,14 +86,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         ..program(&kept, script)
     };
     let (host, verdict) = host(&kept, all, &seen, arguments, &cancel)?;
-    let config = Config { slots: 1, extension, spill: Some(Spill::temporary(limits.disk)), ..Config::new(cache) };
-    let outcome = ran(&config, &program, &limits, host, cancel)?;
+    let outcome = ran(sandbox, &program, &limits, host, cancel)?;
     seen.lock().finish();
     Ok(Report { kept: &kept, seen: &seen, arguments, verdict, took: limits.wall }.of(outcome))
 }
 
 /// Whether the record is one that can be replayed here.
-fn check(kept: &Kept, all: &All, arguments: &Arguments, has_image: bool) -> Result<(), Failure> {
+fn check(kept: &Kept, all: &All, arguments: &Arguments) -> Result<(), Failure> {
     let shown = all.shown();
     if let Some(why) = &kept.damage
         && arguments.until.is_none_or(|until| until > shown as u64)
@@ -104,18 +103,10 @@ fn check(kept: &Kept, all: &All, arguments: &Arguments, has_image: bool) -> Resu
             visible(why)
         )));
     }
-    if let Some(why) = kept.recorded.lacks() {
-        return Err(Failure::Usage(why));
+    match kept.recorded.lacks() {
+        Some(why) => Err(Failure::Usage(why)),
+        None => Ok(()),
     }
-    let (was, is) = (kept.recorded.image(), exuvia_python::IMAGE.digest);
-    if was != is && !has_image && arguments.script.is_none() {
-        return Err(Failure::Usage(format!(
-            "recorded with the image {}; this is {is}, and none of `exuvia image list` is that: replay it with the `exuvia` and in the \
-             cache that ran it, or run its script against the recorded answers with `--script`",
-            visible(was)
-        )));
-    }
-    Ok(())
 }
 
 fn limits(kept: &Kept, arguments: &Arguments) -> Limits {
@@ -164,7 +155,7 @@ fn host(
 }
 
 fn ran(
-    config: &Config,
+    sandbox: Sandbox,
     program: &Program,
     limits: &Limits,
     host: Box<dyn Host>,
@@ -174,7 +165,6 @@ fn ran(
         .enable_all()
         .build()
         .map_err(|source| Failure::System { doing: "start the runtime", source })?;
-    let sandbox = Sandbox::open(config, &Bar::new())?;
     cancel_on_signal(&cancel)?;
     let outcome = runtime.block_on(sandbox.run(program, limits, host, cancel))?;
     // The process ends here, as in `run`.
