@@ -346,3 +346,26 @@ told(lambda: httpx.post(f'{STREAMS}/silent', content=b'order', timeout=None))",
     assert!(status["result"].as_str().unwrap().starts_with("httpx.ReadError: the server died at about"), "{status}");
     assert_eq!(reach.streams.seen().len(), 2);
 }
+
+/// A header that was sent before is a byte or two of the next head, also for whoever can make requests and count bytes: so one with a
+/// secret is written out each time (RFC 7541, 7.1). Seen to fail with `set_sensitive` left out.
+#[test]
+fn a_secret_is_not_put_into_the_table_of_headers() {
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    let value = "0123456789abcdefghij".repeat(10);
+    fs::write(kept.path(), &value).unwrap();
+    let secret = json!({ "KEY": { "from": format!("file:{}", kept.path().display()), "hosts": ["web.test"] } });
+    let reach = Reach::of(&[], json!([]), json!({ "secrets": secret }), "");
+    let script = "
+with httpx.Client() as client:
+    for value in ['x' * 200, KEY]:
+        for _ in range(2):
+            client.get(FRAMES, headers={'x-key': value})";
+    let arguments = json!({ "script": reach.script(script), "required_secrets": ["KEY"] });
+    let (failed, _, text) = reach.server.tool("executeCode", arguments);
+    assert!(!failed, "{text}");
+    let heads = reach.frames.heads();
+    assert_eq!(heads.len(), 4, "{heads:?}");
+    assert!(heads[0] > 100 && heads[1] < 50, "{heads:?}");
+    assert!(heads[2] > 100 && heads[3] > 100, "{heads:?}");
+}

@@ -13,6 +13,7 @@ mod support;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use support::forms::leaked;
@@ -326,4 +327,37 @@ fn a_server_that_is_asked_by_key_shows_a_grant_its_own_secrets() {
         let listed = server.with_key(Some(&key)).tool("getUserSecrets", json!({})).1;
         assert_eq!(listed["secrets"], json!([{ "name": name, "value": "********", "is_set": false }]));
     }
+}
+
+/// What a debugger, or another agent's tool, of the same user finds. Seen to fail with `close_memory` left out of `serve`.
+#[test]
+fn nobody_of_the_same_user_reads_a_servers_memory() {
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    // Root is as others without its privileges. Both sides: a process with more of them cannot be looked into either.
+    let unprivileged = |program: &Path| {
+        let mut command = Command::new(if is_root { Path::new("setpriv") } else { program });
+        if is_root {
+            command.arg("--bounding-set=-all").arg(program);
+        }
+        command
+    };
+    let opens = |process: u32| {
+        let mut command = unprivileged(Path::new("cat"));
+        command.arg(format!("/proc/{process}/environ")).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut command = unprivileged(binary());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+    let Ok(mut other) = unprivileged(Path::new("sleep")).arg("600").spawn() else {
+        eprintln!("skipped: there is no `setpriv`");
+        return;
+    };
+    let server = Server::of(command, data);
+    let control = opens(other.id());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(control, "no process here looks into another, so that of the server nothing is shown");
+    assert!(!opens(server.id()));
 }

@@ -26,13 +26,13 @@ struct Open<'a> {
 }
 
 impl Open<'_> {
-    fn of(&mut self, image: &str) -> Option<Arc<Sandbox>> {
+    fn of(&mut self, image: &str) -> Result<Option<Arc<Sandbox>>, store::Error> {
         if let Some(found) = self.found.get(image) {
-            return found.clone();
+            return Ok(found.clone());
         }
-        let found = self.sandboxes.of(image);
+        let found = self.sandboxes.of(image)?;
         self.found.insert(image.to_owned(), found.clone());
-        found
+        Ok(found)
     }
 }
 
@@ -42,7 +42,7 @@ impl Executor {
         let inner = &self.0;
         let mut open = Open { sandboxes: &inner.sandboxes, found: HashMap::new() };
         for (id, bed) in inner.keep.sleepers()? {
-            if open.of(bed.image()).is_none() {
+            if open.of(bed.image())?.is_none() {
                 if let Some(record) = inner.keep.record(id)? {
                     inner.given_up(record, other_image())?;
                 }
@@ -98,7 +98,7 @@ impl Inner {
             let own = Arc::clone(self.sandboxes.own());
             return Ok(if was_running { Err((record, failure)) } else { Ok((record, own)) });
         };
-        let sandbox = match open.of(image) {
+        let sandbox = match open.of(image)? {
             Some(sandbox) => sandbox,
             None if was_running || record.started.is_some() => return Ok(Err((record, other_image()))),
             // Nothing of it has been done.
@@ -124,7 +124,9 @@ impl Inner {
         record.state = State::Failed;
         record.suspended = false;
         info!(execution = %record.id, error = failure.kind, "an execution of an earlier process is given up");
-        let given = Arc::new(Given::failed(failure));
+        // What it showed when it last slept.
+        let shown = self.keep.given(record.id)?.unwrap_or_default();
+        let given = Arc::new(Given { error: Some(failure), ..shown });
         self.keep.ended(&[Finished { record, given, request: None }])
     }
 }

@@ -16,7 +16,8 @@ use crate::store::{Files, Sled, Store};
 use crate::upstream::Sealed;
 use exuvia_runtime::{Cache, Sandbox, Silent, Spill, Witness};
 use serde_json::{Map, Value};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::Permissions;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,7 +47,11 @@ fn start(folder: &Path, parts: (Arc<dyn Store>, Keep)) -> Executor {
     start_with(&Cache::of_user().unwrap(), folder, parts)
 }
 
-fn start_with(cache: &Cache, folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Executor {
+fn start_with(cache: &Cache, folder: &Path, parts: (Arc<dyn Store>, Keep)) -> Executor {
+    tried(cache, folder, parts).unwrap()
+}
+
+fn tried(cache: &Cache, folder: &Path, (store, keep): (Arc<dyn Store>, Keep)) -> Result<Executor, Error> {
     let policies = Policies::open(None, Arc::new(Grants::at(folder.join("grants.json")))).unwrap();
     let audit = Audit::open(&folder.join("audit")).unwrap();
     let approvals = Approvals::open(&store, &folder.join("approvals.key"), None).unwrap();
@@ -64,7 +69,7 @@ fn start_with(cache: &Cache, folder: &Path, (store, keep): (Arc<dyn Store>, Keep
     let egress = Arc::new(Egress::new(Arc::clone(&gate), config.egress_settings()).unwrap());
     let secrets = Arc::new(Secrets::open(folder, Arc::new(Sealed::open(folder).unwrap())).unwrap());
     let parts = Parts { sandboxes, packages, spill, keep, tools, egress, gate, secrets, sessions, shelf };
-    Executor::start(parts, config.settings()).unwrap()
+    Executor::start(parts, config.settings())
 }
 
 fn record(image: &str) -> (Record, Request) {
@@ -99,7 +104,7 @@ fn begun(keep: &Keep, script: &str, due: u64) -> [Id; 2] {
     [running.id, sleeping.id]
 }
 
-/// Seen to fail with this server's sandbox for every image: then the one is replayed, and the other sleeps.
+/// Seen to fail with this server's sandbox for every image: then the one is replayed, and the other sleeps. And with what was shown left out.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_began_with_another_image_is_given_up_and_said_to_be() {
     let folder = tempfile::tempdir().unwrap();
@@ -111,6 +116,9 @@ async fn what_began_with_another_image_is_given_up_and_said_to_be() {
         assert_eq!((kind.as_str(), message.as_str()), ("Interrupted", OTHER_IMAGE));
         assert!(!executor.holds(id));
     }
+    // What the sleeper had shown.
+    let status = executor.status("local", begun[1], crate::executions::Cursor::default()).unwrap().unwrap();
+    assert_eq!(status.stdout, "begun\n");
 }
 
 /// The user's cache, where this server's image is, with that once more as the one called `another`. As there is room for it there.
@@ -127,6 +135,30 @@ fn with_another() -> (tempfile::TempDir, Cache) {
         }
     }
     (folder, cache)
+}
+
+/// What is only in the way costs no job: the server does not start before it is mended. Seen to fail with every error taken for an image that is
+/// not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_opened_is_not_one_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_caches, cache) = with_another();
+    let another = Sandbox::entry(&cache, "another").unwrap();
+    let mode = |mode| std::fs::set_permissions(another.folder(), Permissions::from_mode(mode)).unwrap();
+    let (store, keep) = open(folder.path());
+    let [running, sleeping] = begun(&keep, "import time\ntime.sleep(600)", now() + 600_000);
+    mode(0o777);
+    let failed = tried(&cache, folder.path(), (Arc::clone(&store), keep.clone())).err().unwrap();
+    let said = crate::cli::chain(&failed);
+    assert!(
+        said.contains("the image another that executions began in: ")
+            && said.contains("others can write to the cache folder"),
+        "{said}"
+    );
+    assert!([running, sleeping].iter().all(|id| keep.record(*id).unwrap().unwrap().state == State::Running));
+    mode(0o700);
+    let executor = start_with(&cache, folder.path(), (store, keep));
+    assert!(executor.holds(running) && executor.holds(sleeping));
 }
 
 /// Seen to fail with an image that is kept only while it is this server's own, and with one that is never removed.

@@ -2,8 +2,10 @@
 //! execution needs it.
 
 use crate::packages::{Images, Kept};
+use crate::store::Error;
 use exuvia_runtime::{Config, Sandbox, Silent};
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tracing::{info, warn};
 
@@ -27,28 +29,25 @@ impl Sandboxes {
         &self.own
     }
 
-    /// What runs the image with this digest. None: it is not to be had any more.
-    pub(super) fn of(&self, image: &str) -> Option<Arc<Sandbox>> {
+    /// What runs the image with this digest. None: it is not to be had any more. What is only in the way of opening it is an error.
+    pub(super) fn of(&self, image: &str) -> Result<Option<Arc<Sandbox>>, Error> {
         if image == self.own.image_digest() {
-            return Some(Arc::clone(&self.own));
+            return Ok(Some(Arc::clone(&self.own)));
         }
         // Held until it is open, as one is enough.
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = others.get(image).and_then(Weak::upgrade) {
-            return Some(open);
+            return Ok(Some(open));
         }
-        match self.images.sandbox(&self.config, image, &Silent) {
-            Ok(opened) => {
-                let opened = Arc::new(opened?);
-                info!(image, "opened for the executions that began in it");
-                others.insert(image.to_owned(), Arc::downgrade(&opened));
-                Some(opened)
-            }
-            Err(error) => {
-                warn!(image, error = crate::cli::chain(&error), "an image cannot be opened");
-                None
-            }
-        }
+        let opened = self.images.sandbox(&self.config, image, &Silent).map_err(|error| {
+            let cache = self.config.cache.folder();
+            let why = format!("the image {image} that executions began in: {}", crate::cli::chain(&error));
+            Error::file("open an image in", cache)(io::Error::other(why))
+        })?;
+        let Some(opened) = opened.map(Arc::new) else { return Ok(None) };
+        info!(image, "opened for the executions that began in it");
+        others.insert(image.to_owned(), Arc::downgrade(&opened));
+        Ok(Some(opened))
     }
 
     /// Keeps these images and this server's own in the cache until the next start, and no others.

@@ -99,6 +99,19 @@ impl Sleepers {
         self.changed.notify_one();
     }
 
+    /// Has one woken at another time.
+    pub(super) fn later(&self, id: Id, wakes: u64) {
+        let mut inner = self.inner();
+        let Some((before, number)) = inner.beds.get(&id).copied() else { return };
+        inner.beds.insert(id, (wakes, number));
+        if let Some(grant) = inner.grant(number) {
+            grant.due.remove(&(before, id));
+            grant.due.insert((wakes, id));
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
     /// Takes one out, whether it is due or not. Of several who try, one does.
     pub(super) fn take(self: &Arc<Self>, id: Id) -> Option<Woken> {
         let mut inner = self.inner();
@@ -188,7 +201,10 @@ mod tests {
         assert!(sleepers.take(all[1]).is_none());
         assert_eq!(sleepers.due(20), (vec![all[2]], Some(30)));
         drop(woken);
-        assert_eq!(sleepers.count(), 2);
+        sleepers.later(all[2], 40);
+        sleepers.later(all[1], 40);
+        assert_eq!(sleepers.due(20), (vec![], Some(30)));
+        assert_eq!((sleepers.due(40), sleepers.count()), ((vec![all[0], all[2]], None), 2));
     }
 
     /// Seen to fail without `AT_ONCE`.

@@ -13,6 +13,8 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 use tracing::error;
 
+/// Before one that could not be woken is tried again, in milliseconds.
+const AGAIN: u64 = 60_000;
 /// Longest wait between two looks at the clock: it may be set.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -44,14 +46,21 @@ impl Inner {
         if let Some(live) = self.lock().get(&id) {
             return Ok(Some(Arc::clone(live)));
         }
-        let found = (self.keep.record(id), self.keep.request(id), self.keep.bed(id), self.keep.given(id));
-        let Some(woken) = self.sleepers.take(id) else { return Ok(None) };
-        let (Some(record), Some(request), Some(bed), given) = (found.0?, found.1?, found.2?, found.3?) else {
+        if !self.sleepers.contains(id) {
+            return Ok(None);
+        }
+        // Whatever fails here, it sleeps on.
+        let found = (self.keep.record(id)?, self.keep.request(id)?, self.keep.bed(id)?, self.keep.given(id)?);
+        let (Some(record), Some(request), Some(bed), given) = found else {
             return Err(Error::Record { key: format!("Sleepers/{id}") });
         };
-        let Some(sandbox) = self.sandboxes.of(bed.image()) else {
+        let sandbox = self.sandboxes.of(bed.image())?;
+        if sandbox.is_none() {
+            self.given_up(record.clone(), recover::other_image())?;
+        }
+        let Some(woken) = self.sleepers.take(id) else { return Ok(None) };
+        let Some(sandbox) = sandbox else {
             drop(self.places.found(&record.grant));
-            self.given_up(record, recover::other_image())?;
             return Ok(None);
         };
         let live = Arc::new(self.sleeper(record, given.unwrap_or_default()));
@@ -96,7 +105,8 @@ pub(super) async fn wake(inner: Weak<Inner>) {
         let woken = tokio::task::spawn_blocking(move || {
             for id in due {
                 if let Err(error) = strong.rouse(id) {
-                    error!(execution = %id, %error, "a sleeping execution cannot be woken");
+                    error!(execution = %id, error = crate::cli::chain(&error), "a sleeping execution cannot be woken; trying again in a minute");
+                    strong.sleepers.later(id, now().saturating_add(AGAIN));
                 }
             }
         });

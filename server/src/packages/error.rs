@@ -38,6 +38,8 @@ pub(crate) enum Error {
     NoUv { tried: PathBuf },
     #[error("`uv` needs more than {} s to find the packages; name versions (`rich>=13`), or try again later", .0.as_secs())]
     Slow(Duration),
+    #[error("the packages have not come in {} s: the index, or where its wheels lie, is too slow; try again later, or tell the operator", .0.as_secs())]
+    Dripping(Duration),
     #[error("`uv` failed: {why}")]
     Uv { why: String },
     #[error("the wheel `{wheel}` cannot be used: {why}")]

@@ -157,6 +157,14 @@ mod tests {
         assert!(said.contains("its SHA-256 is ") && said.ends_with(", not  as when it was chosen"), "{said}");
     }
 
+    /// Seen to fail with `https_only` left out: then what listens is asked.
+    #[tokio::test]
+    async fn an_index_with_tls_leads_to_nothing_without() {
+        let url = endless("HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n");
+        let said = fetched(&Index::parse("https://127.0.0.1:9/simple").unwrap(), &url).await;
+        assert!(said.contains("URL scheme is not allowed"), "{said}");
+    }
+
     /// Seen to fail without the bound of a file, and of what comes from the network.
     #[tokio::test]
     async fn a_wheel_that_is_too_large_is_not_read_to_its_end() {

@@ -37,7 +37,7 @@ impl Images {
     /// The image of that name, and what a sandbox needs of it.
     pub(crate) fn open(&self, name: &str) -> Result<(Built, Extension), Error> {
         let built = self.read(name)?;
-        let layer = self.layers.open(&built.lock.layer())?;
+        let layer = if built.lock.is_of_this_build() { self.layers.open(&built.lock.layer())? } else { None };
         let layer = layer.ok_or_else(|| Error::Gone {
             why: format!("the packages of the image `{name}` are missing or damaged, or of another version of Exuvia: build it again"),
         })?;

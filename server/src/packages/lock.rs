@@ -36,19 +36,31 @@ impl Locked {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lock {
     pub(crate) packages: Vec<Locked>,
+    /// The build of Python that its layer is compiled for.
+    #[serde(default = "own")]
+    image: String,
+}
+
+fn own() -> String {
+    IMAGE.digest.into()
 }
 
 impl Lock {
     pub(crate) fn new(mut packages: Vec<Locked>) -> Self {
         packages.sort();
-        Self { packages }
+        Self { packages, image: own() }
+    }
+
+    /// Whether its layer can be made by this build, and not only opened.
+    pub(crate) fn is_of_this_build(&self) -> bool {
+        self.image == IMAGE.digest
     }
 
     /// The name of the layer that it makes: what is in it, and the Python that it is compiled for. Where the wheels were found is no
     /// part of it.
     pub(crate) fn layer(&self) -> String {
         let mut name = blake3::Hasher::new();
-        name.update(FORMAT.as_bytes()).update(IMAGE.digest.as_bytes());
+        name.update(FORMAT.as_bytes()).update(self.image.as_bytes());
         for package in &self.packages {
             for part in [&package.name, &package.version, &package.sha256] {
                 name.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
@@ -140,6 +152,19 @@ mod tests {
             sha256: "00".into(),
         };
         Lock::new(vec![package("b"), package("a")])
+    }
+
+    /// A job goes on in its image under another build, and has to find its packages there. Seen to fail with names made of this build's digest.
+    #[test]
+    fn a_lock_of_another_build_is_found_by_the_name_of_its_layer() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = Locks::at(folder.path().join("locks"));
+        let other = Lock { image: "another".into(), ..lock("1") };
+        assert_ne!(other.layer(), lock("1").layer());
+        locks.keep(None, &other).unwrap();
+        let found = locks.of_layer(&other.layer()).unwrap();
+        assert_eq!((&found, found.is_of_this_build()), (&other, false));
+        assert!(lock("1").is_of_this_build());
     }
 
     #[test]

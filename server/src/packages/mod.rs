@@ -35,6 +35,8 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use uv::Uv;
 
+/// Longest time in which the wheels of a layer come. Nobody else's packages are prepared meanwhile.
+const LONGEST_FETCH: Duration = Duration::from_secs(600);
 /// Most layers that this process holds open. Each is a file and its index.
 const MOST_OPEN: usize = 64;
 
@@ -254,6 +256,9 @@ impl Packages {
         if let Some(layer) = self.opened(&name)? {
             return Ok(layer);
         }
+        if !lock.is_of_this_build() {
+            return Err(Error::Gone { why: "they were compiled for another build of Python".into() });
+        }
         let _one = self.0.preparing.lock().await;
         self.make(&name, lock, leave).await
     }
@@ -286,7 +291,8 @@ impl Packages {
             self.keep_open(&layer);
             return Ok(layer);
         }
-        let tree = fetch::fetch(&inner.settings.index, lock, leave).await?;
+        let fetched = tokio::time::timeout(LONGEST_FETCH, fetch::fetch(&inner.settings.index, lock, leave)).await;
+        let tree = fetched.map_err(|_| Error::Dripping(LONGEST_FETCH))??;
         let sandbox = Arc::clone(&inner.sandbox);
         let layer = spawn_blocking(move || making.make(&sandbox, tree)).await.map_err(|_| Error::Lost)??;
         inner.locks.keep(None, lock)?;

@@ -58,9 +58,18 @@ pub(crate) fn rekey(folder: &Path, sealed: &Arc<Sealed>, new: NewKey, replace: R
         |path: &Path, bytes: &[u8]| replace(path, bytes).map_err(|source| Error::Write { path: path.into(), source });
     let _lock = sealed.lock()?;
     let vault = Vault::at(folder, Arc::clone(sealed));
-    // With another key than theirs, nothing is changed.
+    let others = || -> Result<_, Error> {
+        let tokens = upstream::Vault::renewed(folder, sealed).map_err(Error::Tokens)?;
+        Ok(Registry::renewed(folder, sealed)?.into_iter().chain(tokens))
+    };
+    // With another key than theirs, or with something that cannot be read, nothing is changed.
     vault.renewed()?;
+    others().map(drop)?;
     let keys = keys(sealed, new)?;
+    if let Some((file, _)) = &keys {
+        // Of an attempt that died: it has keys in it.
+        upstream::clear_beside(file);
+    }
     if let Some((file, [new, old])) = &keys {
         write(file, format!("{new}\n{old}\n").as_bytes())?;
     }
@@ -69,8 +78,7 @@ pub(crate) fn rekey(folder: &Path, sealed: &Arc<Sealed>, new: NewKey, replace: R
         write(&path, &text)?;
         done.secrets = secrets;
     }
-    let tokens = upstream::Vault::renewed(folder, sealed).map_err(Error::Tokens)?;
-    for (path, text) in Registry::renewed(folder, sealed)?.into_iter().chain(tokens) {
+    for (path, text) in others()? {
         write(&path, &text)?;
         done.others += 1;
     }

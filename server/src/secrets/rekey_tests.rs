@@ -126,3 +126,30 @@ fn wherever_it_is_cut_off_everything_opens() {
     // The key twice, the secrets, the servers, the tokens.
     assert_eq!(cuts, 10);
 }
+
+/// Seen to fail with what was left not removed, and with tokens that are all taken for text.
+#[test]
+fn what_an_attempt_left_goes_and_what_is_no_token_is_in_nobodys_way() {
+    let (folder, running, secrets) = place();
+    let left = folder.path().join(".key.0123456789abcdef");
+    fs::write(&left, "a key").unwrap();
+    let other = folder.path().join(".key.0123456789abcde");
+    fs::write(&other, "no key").unwrap();
+    fs::create_dir(folder.path().join("tokens/folder")).unwrap();
+    fs::write(folder.path().join("tokens/bytes"), [0xff, 0xfe]).unwrap();
+    rekey(folder.path(), &running, NewKey::Fresh, &mut replace).unwrap();
+    assert!(!left.exists() && other.exists());
+    opens(folder.path(), &running, &secrets, "after it");
+}
+
+/// Seen to fail with what is sealed looked at only once there are two keys.
+#[test]
+fn what_cannot_be_read_is_known_before_the_key_is_touched() {
+    let (folder, running, _) = place();
+    let key = || fs::read_to_string(folder.path().join("key")).unwrap();
+    let before = key();
+    fs::write(folder.path().join("servers.json"), "{").unwrap();
+    let failed = rekey(folder.path(), &running, NewKey::Fresh, &mut replace).unwrap_err();
+    assert!(matches!(failed, Error::Servers(upstream::RegistryError::Damaged { .. })), "{failed}");
+    assert_eq!(key(), before);
+}

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Only for its owner: what these files hold are keys, tokens, and configurations that may have them.
 pub(crate) const PRIVATE: u32 = 0o600;
 
+/// Digits of the names of files that are being written.
+const RANDOM: usize = 16;
+
 /// Replaces `path` by a file of `bytes`. It gets the mode of the file that it replaces, or else is its owner's alone.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // A link is kept, and what it leads to replaced: people keep their configuration elsewhere.
@@ -33,11 +36,24 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Removes what a process left beside `path` that died while it replaced it.
+pub(crate) fn clear_beside(path: &Path) {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    for beside in path.parent().map(fs::read_dir).into_iter().flatten().flatten().flatten() {
+        let name = beside.file_name().to_string_lossy().into_owned();
+        let random = name.strip_prefix(&prefix).unwrap_or_default();
+        if random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let _ = fs::remove_file(beside.path());
+        }
+    }
+}
+
 fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     getrandom::fill(&mut random)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let temporary = path.with_file_name(format!(".{name}.{:016x}", u64::from_le_bytes(random)));
+    let temporary = path.with_file_name(format!(".{name}.{:0RANDOM$x}", u64::from_le_bytes(random)));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&temporary)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if written.is_err() {

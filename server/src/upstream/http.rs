@@ -79,6 +79,18 @@ pub(super) fn transport(http: &Http, settings: &Settings) -> StreamableHttpClien
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::secret::Secret;
+    use std::collections::BTreeMap;
+
+    /// Seen to fail with `set_sensitive` left out.
+    #[test]
+    fn what_a_server_is_told_is_not_shown() {
+        let headers = BTreeMap::from([("x-key".to_owned(), Secret::new("a secret"))]);
+        let http = Http { url: reqwest::Url::parse("https://a.example/mcp").unwrap(), headers };
+        let transport = transport(&http, &Settings::default());
+        let value = &transport.custom_headers[&HeaderName::from_static("x-key")];
+        assert_eq!((value.as_bytes(), format!("{value:?}").as_str()), (&b"a secret"[..], "Sensitive"));
+    }
 
     #[test]
     fn loopback() {

@@ -32,7 +32,7 @@ pub(crate) use catalog::Catalog;
 pub(crate) use child::{GUARD, guard};
 pub(crate) use config::{ConfigError, LISTS, Loaded, Server, Transport, address, check_header, check_name, load, read};
 pub(crate) use error::{CallError, chain};
-pub(crate) use files::replace;
+pub(crate) use files::{clear_beside, replace};
 pub(crate) use names::alias;
 pub(crate) use oauth::Flow;
 #[cfg(test)]

@@ -77,6 +77,8 @@ impl Registry {
     /// When the file is there and cannot be read. One server that cannot be opened is left out, and reported.
     pub(crate) fn open(folder: &Path, sealed: Arc<Sealed>) -> Result<(Self, Vec<RegistryError>), RegistryError> {
         let path = folder.join(FILE);
+        // Not in the middle of a change of the key.
+        let lock = sealed.lock()?;
         let on_disk = read(&path)?.unwrap_or_default();
         let mut servers = BTreeMap::new();
         let mut lost = Vec::new();
@@ -86,6 +88,7 @@ impl Registry {
                 Err(source) => lost.push(RegistryError::Server { name, path: path.clone(), source }),
             }
         }
+        drop(lock);
         Ok((Self { path, sealed, servers: Mutex::new(servers) }, lost))
     }
 
@@ -112,22 +115,28 @@ impl Registry {
 
     /// Keeps a server, in the place of one of the same name. It is on disk when this returns.
     pub(crate) fn put(&self, server: Registered) -> Result<(), RegistryError> {
-        self.change(|servers| drop(servers.insert(server.name.clone(), server)))
+        let name = server.name.clone();
+        self.change(&name, |servers| drop(servers.insert(server.name.clone(), server))).map(drop)
     }
 
     /// Forgets a server, and says whether there was one.
     pub(crate) fn remove(&self, name: &str) -> Result<bool, RegistryError> {
-        let mut removed = false;
-        self.change(|servers| removed = servers.remove(name).is_some())?;
-        Ok(removed)
+        self.change(name, |servers| drop(servers.remove(name)))
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Registered>)) -> Result<(), RegistryError> {
+    /// Changes the server `name`. Whether there was one. What does not open is not this process's to lose, and stays as it is.
+    fn change(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BTreeMap<String, Registered>),
+    ) -> Result<bool, RegistryError> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = servers.clone();
         change(&mut changed);
         let _lock = self.sealed.lock()?;
-        let mut on_disk = OnDisk::default();
+        let mut on_disk = read(&self.path)?.unwrap_or_default();
+        let was_there = on_disk.servers.contains_key(name);
+        on_disk.servers.retain(|other, entry| other != name && unsealed(other, entry, &self.sealed).is_err());
         for (name, server) in &changed {
             on_disk.servers.insert(name.clone(), sealed(server, &self.sealed)?);
         }
@@ -138,7 +147,7 @@ impl Registry {
             source,
         })?;
         *servers = changed;
-        Ok(())
+        Ok(was_there)
     }
 }
 
@@ -207,7 +216,7 @@ mod tests {
         assert_eq!(again.all(), [registered("b")]);
     }
 
-    /// Seen to fail with servers that are not sealed for their names.
+    /// Seen to fail with servers that are not sealed for their names, and with a file that is written from what opened alone.
     #[test]
     fn one_server_that_cannot_be_opened_is_reported_and_left_out() {
         let folder = tempfile::tempdir().unwrap();
@@ -222,6 +231,11 @@ mod tests {
         let (registry, lost) = Registry::open(folder.path(), Arc::clone(&key)).unwrap();
         assert_eq!(registry.all(), [registered("b")]);
         assert!(lost[0].to_string().starts_with("server `c` of `"), "{}", lost[0]);
+        // It is still there after a change of another, and goes when it is told to.
+        registry.put(registered("d")).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().contains("\"c\""));
+        assert!(registry.remove("c").unwrap() && !registry.remove("c").unwrap());
+        assert!(!fs::read_to_string(&path).unwrap().contains("\"c\""));
         fs::write(&path, "{").unwrap();
         assert!(matches!(Registry::open(folder.path(), key), Err(RegistryError::Damaged { .. })));
     }

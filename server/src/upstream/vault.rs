@@ -84,7 +84,11 @@ impl Vault {
         };
         let mut renewed = Vec::new();
         for path in files.into_iter().map(|file| file.path()) {
-            if let Ok(sealed) = sealed.renewed(&place(&path), &fs::read_to_string(&path)?) {
+            if !path.is_file() {
+                continue;
+            }
+            let text = String::from_utf8(fs::read(&path)?).unwrap_or_default();
+            if let Ok(sealed) = sealed.renewed(&place(&path), &text) {
                 renewed.push((path, sealed.into_bytes()));
             }
         }

@@ -50,6 +50,8 @@ pub(crate) enum Doing {
 pub(crate) struct Frames {
     pub(crate) port: u16,
     connections: Arc<AtomicUsize>,
+    /// Bytes of the head of each request.
+    heads: Arc<Mutex<Vec<usize>>>,
     doing: Arc<Mutex<Doing>>,
 }
 
@@ -74,23 +76,29 @@ impl Frames {
     pub(crate) fn start(authority: &Authority) -> Self {
         let acceptor = TlsAcceptor::from(authority.server_of_http2());
         let (connections, doing) = (Arc::<AtomicUsize>::default(), Arc::new(Mutex::new(Doing::Good)));
-        let (counted, told) = (Arc::clone(&connections), Arc::clone(&doing));
+        let heads = Arc::<Mutex<Vec<usize>>>::default();
+        let (counted, told, seen) = (Arc::clone(&connections), Arc::clone(&doing), Arc::clone(&heads));
         let port = listening(move |stream| {
-            let (acceptor, counted, told) = (acceptor.clone(), Arc::clone(&counted), Arc::clone(&told));
+            let (acceptor, counted, told, seen) =
+                (acceptor.clone(), Arc::clone(&counted), Arc::clone(&told), Arc::clone(&seen));
             async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let number = counted.fetch_add(1, Ordering::Relaxed);
                 let (from, to) = tokio::io::split(stream);
                 // What goes wrong is the client's to tell.
-                let _ = serve(from, to, &told, number).await;
+                let _ = serve(from, to, &told, &seen, number).await;
             }
         });
-        Self { port, connections, doing }
+        Self { port, connections, heads, doing }
     }
 
     pub(crate) fn does(&self, doing: Doing) {
         *self.doing.lock().unwrap() = doing;
         self.connections.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn heads(&self) -> Vec<usize> {
+        self.heads.lock().unwrap().clone()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -102,16 +110,18 @@ async fn serve(
     mut from: impl AsyncRead + Unpin + Send + 'static,
     mut to: impl AsyncWrite + Unpin,
     told: &Mutex<Doing>,
+    heads: &Mutex<Vec<usize>>,
     number: usize,
 ) -> io::Result<()> {
     from.read_exact(&mut [0; PREFACE]).await?;
     to.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
     to.flush().await?;
     loop {
-        let (kind, stream) = next(&mut from).await?;
+        let (kind, stream, length) = next(&mut from).await?;
         if kind != HEADERS {
             continue;
         }
+        heads.lock().unwrap().push(length);
         let doing = *told.lock().unwrap();
         if floods(doing) {
             // The client's answers are read, as it would read no more itself.
@@ -131,14 +141,13 @@ async fn serve(
     }
 }
 
-/// The kind and the stream of the next frame.
-async fn next(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, u32)> {
+/// The kind, the stream and the length of the next frame.
+async fn next(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, u32, usize)> {
     let mut head = [0; 9];
     from.read_exact(&mut head).await?;
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-    let mut rest = vec![0; length as usize];
-    from.read_exact(&mut rest).await?;
-    Ok((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]])))
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    from.read_exact(&mut vec![0; length]).await?;
+    Ok((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), length))
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

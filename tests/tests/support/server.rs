@@ -158,9 +158,14 @@ impl Server {
         answer["error"].clone()
     }
 
+    /// Of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The folder that the process sees as the root of its files.
     pub(crate) fn root(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root", self.child.id()))
+        PathBuf::from(format!("/proc/{}/root", self.id()))
     }
 
     /// Ends it as a power cut would.
