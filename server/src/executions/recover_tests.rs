@@ -124,6 +124,11 @@ async fn what_began_with_another_image_is_given_up_and_said_to_be() {
 /// The user's cache, where this server's image is, with that once more as the one called `another`. As there is room for it there.
 fn with_another() -> (tempfile::TempDir, Cache) {
     let user = Cache::of_user().unwrap();
+    // It may be the first that needs it.
+    drop(
+        Sandbox::open(&exuvia_runtime::Config { slots: 1, ..exuvia_runtime::Config::new(user.clone()) }, &Silent)
+            .unwrap(),
+    );
     let folder = tempfile::tempdir_in(user.folder().parent().unwrap()).unwrap();
     let cache = Cache::new(folder.path().join("cache"));
     let from = Sandbox::entry(&user, exuvia_python::IMAGE.digest).unwrap();
