@@ -5,6 +5,8 @@
 mod everywhere;
 mod pattern;
 mod rules;
+mod sandbox;
+mod values;
 
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -101,6 +103,9 @@ impl Import<'_> {
                 }
                 ("hide", Value::Array(names)) => {
                     kept.insert(name, names.into_iter().map(|name| self.hidden(name)).collect());
+                }
+                ("x-sandbox", Value::Object(fields)) => {
+                    kept.insert(name, self.sandbox(fields)?.into());
                 }
                 // In YAML, a name with nothing behind it.
                 ("tools" | "hide", Value::Null) => {}

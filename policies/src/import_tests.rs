@@ -265,6 +265,64 @@ fn tools_are_named_as_the_importer_says() {
     assert!(warnings.iter().any(|warning| warning.to_string() == told), "{warnings:?}");
 }
 
+/// Seen to fail with `x-sandbox` kept as it is: the tool of the approval is none that is there.
+#[test]
+fn approvals_pins_and_tests_are_of_the_tools_as_they_are_named() {
+    let named = |tool: &str| format!("mcp_S_{}", tool.replace(['-', '.'], "_"));
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let with = |sandbox: Value| {
+        let document = json!({ "version": "1", "default": "deny", "tools": { "re-fund": {} }, "x-sandbox": sandbox });
+        Policy::import_as(document.to_string(), named)
+    };
+    let Imported { policy, .. } = with(json!({
+        "approve_if": { "re-fund": [{ "conditions": [] }] },
+        "pins": { "re-fund": digest },
+        "tests": [{ "name": "asks", "call": { "tool": "re-fund", "args": {} }, "expect": "approve" }],
+    }))
+    .unwrap();
+    let sandbox = &policy.to_json()["x-sandbox"];
+    for by_tool in [&sandbox["approve_if"], &sandbox["pins"]] {
+        assert_eq!(by_tool.as_object().unwrap().keys().collect::<Vec<_>>(), ["mcp_S_re_fund"]);
+    }
+    assert!(policy.run_tests().len() == 1 && policy.run_tests()[0].passed());
+    // Two tools of one name, and a name that is none.
+    let rules = json!([{ "conditions": [] }]);
+    for (list, one) in [("approve_if", rules.clone()), ("pins", json!(digest))] {
+        let error = with(json!({ list: { "a-b": one, "a.b": one } })).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("/x-sandbox/{list}/a.b: another tool is `mcp_S_a_b` here, too: leave one of them out")
+        );
+        let error = with(json!({ list: { "*": one } })).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("/x-sandbox/{list}/*: tools are named one by one")), "{error}");
+    }
+}
+
+/// As Intercept decides. Seen to fail with the values and the pattern kept as they are.
+#[test]
+fn what_intercept_denies_is_denied() {
+    for (condition, allowed, denied) in [
+        ("{path: args.a, op: not_in, value: [root, 0]}", json!("bob"), json!(["root", "0", 0, null])),
+        ("{path: args.a, op: not_in, value: ['5', 1, true]}", json!(7), json!([5, "5", "1", "true", 1, true])),
+        ("{path: args.a, op: not_in, value: [null, 3]}", json!(4), json!([null, "<nil>", "3", 3])),
+        ("{path: args.a, op: neq, value: null}", json!("x"), json!([null, "<nil>"])),
+        ("{path: args.a, op: neq, value: 010}", json!("7"), json!(["8", "010"])),
+        ("{path: args.a, op: regex, value: '^\\<[a-z]+\\>$'}", json!("<abc>"), json!(["abc", "<1>"])),
+    ] {
+        let text = format!("tools: {{t: {{rules: [{{name: n, conditions: [{condition}]}}]}}}}");
+        let Imported { policy, .. } = Policy::import(text).unwrap();
+        assert!(passes(&policy, "t", json!({ "a": allowed })), "{condition} {:?}", policy.to_json());
+        for value in denied.as_array().unwrap() {
+            assert!(!passes(&policy, "t", json!({ "a": value })), "{condition} {value}");
+        }
+    }
+    let text = "tools: {t: {rules: [{name: n, conditions: [{path: args.a, op: not_in, value: [[1]]}]}]}}";
+    let Imported { policy, warnings } = Policy::import(text).unwrap();
+    assert!(!passes(&policy, "t", json!({ "a": [2] })));
+    let why = "/tools/t: it compares with a list or an object, which the original does by its text; every call of this tool is denied until its rules are written anew";
+    assert!(warnings.iter().any(|warning| warning.to_string() == why), "{warnings:?}");
+}
+
 /// Each tool has a warning: looked through for each of them, they took the square of the time.
 #[test]
 fn a_large_document_of_faults_is_read_in_one_pass() {

@@ -53,6 +53,8 @@ pub enum Error {
     OtherPackages,
     #[error("could not compile the packages: {why}")]
     Packages { why: String },
+    #[error("`{}` is not the name of a layer of packages", .name.escape_debug())]
+    LayerName { name: String },
     #[error("a memory limit of {limit} bytes is below the {needed} bytes that the session has grown to")]
     SessionAboveLimit { needed: u64, limit: u64 },
     #[error("could not bring the session back")]

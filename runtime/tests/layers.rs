@@ -52,7 +52,7 @@ impl Shop {
 #[test]
 fn a_package_is_imported_with_its_data_and_metadata() {
     let shop = Shop::new();
-    let layer = shop.make("one", tree());
+    let layer = shop.make("1", tree());
     let ran = shop.run(
         &layer,
         "import greet, importlib.metadata, importlib.resources, sys\n\
@@ -82,7 +82,7 @@ fn a_package_is_imported_with_its_data_and_metadata() {
 #[test]
 fn no_package_takes_the_place_of_what_is_there() {
     let shop = Shop::new();
-    let layer = shop.make("one", tree());
+    let layer = shop.make("1", tree());
     let ran = shop.run(
         &layer,
         "import importlib, sys, greet\n\
@@ -106,7 +106,7 @@ fn no_package_takes_the_place_of_what_is_there() {
 #[test]
 fn a_program_changes_nothing_of_a_layer() {
     let shop = Shop::new();
-    let layer = shop.make("one", tree());
+    let layer = shop.make("1", tree());
     let attempts = "import os\n\
         def refused(attempt, *arguments):\n    \
             try:\n        attempt(*arguments)\n    except OSError as error:\n        return error.strerror\n\
@@ -126,22 +126,22 @@ fn a_program_changes_nothing_of_a_layer() {
 #[test]
 fn the_same_files_make_the_same_layer_byte_for_byte() {
     let (first, second) = (Shop::new(), Shop::new());
-    first.make("one", tree());
-    second.make("one", tree());
-    let bytes = |shop: &Shop| std::fs::read(shop.layers.folder().join("one/library")).unwrap();
+    first.make("1", tree());
+    second.make("1", tree());
+    let bytes = |shop: &Shop| std::fs::read(shop.layers.folder().join("1/library")).unwrap();
     assert!(bytes(&first) == bytes(&second));
 }
 
 #[test]
 fn of_two_that_make_one_the_second_finds_it() {
     let shop = Shop::new();
-    let making = shop.layers.making("one").unwrap();
+    let making = shop.layers.making("1").unwrap();
     assert!(making.made().unwrap().is_none());
     let (began, begins) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let second = scope.spawn(|| {
             began.send(()).unwrap();
-            shop.layers.making("one").unwrap().made().unwrap().is_some()
+            shop.layers.making("1").unwrap().made().unwrap().is_some()
         });
         begins.recv().unwrap();
         making.make(&shop.place.sandbox, tree()).unwrap();
@@ -149,16 +149,16 @@ fn of_two_that_make_one_the_second_finds_it() {
         assert!(second.join().unwrap());
     });
     // What was killed in the middle is made anew.
-    std::fs::create_dir(shop.layers.folder().join("new-two")).unwrap();
-    std::fs::write(shop.layers.folder().join("new-two/library"), "half").unwrap();
-    shop.make("two", tree());
+    std::fs::create_dir(shop.layers.folder().join("new-2")).unwrap();
+    std::fs::write(shop.layers.folder().join("new-2/library"), "half").unwrap();
+    shop.make("2", tree());
 }
 
 #[test]
 fn a_path_that_leads_elsewhere_is_refused() {
     let shop = Shop::new();
     for path in ["../x.py", "/x.py", "a//b.py", ""] {
-        let making = shop.layers.making("one").unwrap();
+        let making = shop.layers.making("1").unwrap();
         let made = making.make(&shop.place.sandbox, Tree::from([(path.to_owned(), Vec::new())]));
         let error = made.unwrap_err().to_string();
         assert_eq!(error, format!("could not compile the packages: `{path}` is not the path of a file"));
@@ -168,7 +168,7 @@ fn a_path_that_leads_elsewhere_is_refused() {
 #[test]
 fn a_session_goes_on_only_with_the_packages_that_it_began_with() {
     let shop = Shop::new();
-    let (one, two) = (shop.make("one", tree()), shop.make("two", tree()));
+    let (one, two) = (shop.make("1", tree()), shop.make("2", tree()));
     let call = |source: &str, layer: Option<&Layer>, from| {
         let program = Program { packages: layer.cloned(), ..Program::new(source) };
         let session = Session { from, most: 64 << 20 };
@@ -180,7 +180,7 @@ fn a_session_goes_on_only_with_the_packages_that_it_began_with() {
     let first = "import sys\nfrom greet import hello\nfile = open('/packages/greet/data.txt')";
     let (_, left) = call(first, Some(&one), None).unwrap();
     let Left::State(state) = left else { panic!("nothing is left: {left:?}") };
-    assert_eq!(state.packages(), Some("one"));
+    assert_eq!(state.packages(), Some("1"));
     let state = Arc::new(state);
     let (outcome, _) =
         call("hello('again'), file.read(), sys.path.count('/packages')", Some(&one), Some(Arc::clone(&state))).unwrap();
@@ -196,7 +196,7 @@ fn a_session_goes_on_only_with_the_packages_that_it_began_with() {
 #[test]
 fn an_image_has_its_packages_imported() {
     let shop = Shop::new();
-    let layer = shop.make("one", tree());
+    let layer = shop.make("1", tree());
     let cache = tempfile::tempdir().unwrap();
     let extension = Extension { layer, imports: vec!["greet".into()] };
     let config = Config { slots: 1, extension: Some(extension), ..Config::new(Cache::new(cache.path())) };
@@ -207,7 +207,7 @@ fn an_image_has_its_packages_imported() {
     assert_ne!(place.sandbox.image_digest(), shop.place.sandbox.image_digest());
     // Another layer on top, which does not win.
     let more = Tree::from([("more.py".into(), b"x = 2".to_vec()), ("greet.py".into(), b"x = 2".to_vec())]);
-    let more = shop.make("more", more);
+    let more = shop.make("3", more);
     let program = Program { packages: Some(more), ..Program::new("import more, greet\n[more.x, greet.hello('you')]") };
     assert_eq!(place.run_program(&program, &limits()).result, json!([2, "hello you"]));
 }

@@ -6,7 +6,9 @@
 mod support;
 
 use serde_json::json;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use support::packages::{Place, wheel, with};
 use support::server::Server;
@@ -194,6 +196,19 @@ fn without_uv_the_error_says_how_to_get_it() {
     assert_eq!(answer["error"]["message"], expected);
     let doctor = place.exuvia(&["doctor"], "");
     assert!(doctor.stdout.contains("only those that are built in: there is no `uv`"), "{}", doctor.stdout);
+}
+
+/// Seen to fail with the environment taken for text: the command panics.
+#[test]
+fn a_variable_that_is_not_utf_8_does_no_harm() {
+    let place = Place::new();
+    fs::write(place.path("exuvia.toml"), "[packages]\nuv = \"/nonexistent/uv\"\n").unwrap();
+    let other = OsStr::from_bytes(b"\xff");
+    let ran =
+        place.exuvia_with(&[("OTHER", other), ("UV_INDEX", other)], &["run", "script.py", "--with", "greet"], "1");
+    let expected = "exuvia: there is no `uv`, which finds packages: install it with `pip install uv`, or name it in the configuration \
+                    (`packages.uv`); tried `/nonexistent/uv`\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(3), expected));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 #[path = "replay/given.rs"]
 mod given;
+#[path = "replay/hostile.rs"]
+mod hostile;
 #[path = "replay/otherwise.rs"]
 mod otherwise;
 #[path = "replay/records.rs"]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::everywhere::EVERY_TOOL;
-use super::pattern;
+use super::{pattern, values};
 use crate::error::echo;
 
 /// A tool's entry as it comes to be.
@@ -37,7 +37,7 @@ impl<'a> Entry<'a> {
         match (action, rate, state, conditions) {
             (Some("deny"), None, None, conditions) => {
                 let mut conditions = conditions.unwrap_or(json!([]));
-                each(&mut conditions, translate);
+                each(&mut conditions, |condition| translate(condition, &["eq", "in", "contains"]))?;
                 self.push("deny_if", rule_of(&conditions, on_deny.as_ref()));
                 Ok(false)
             }
@@ -53,7 +53,7 @@ impl<'a> Entry<'a> {
                 Ok(on_deny.is_some())
             }
             (Some("evaluate"), None, None, Some(conditions)) => {
-                self.required(conditions, on_deny.as_ref());
+                self.required(conditions, on_deny.as_ref())?;
                 Ok(false)
             }
             (Some("allow"), None, None, None) => Ok(false),
@@ -89,7 +89,7 @@ impl<'a> Entry<'a> {
         let most = self.most(bound, &counter)?;
         self.limit(&counter, &window, most.checked_div(each).unwrap_or(0));
         if !others.is_empty() {
-            self.required(others.into(), on_deny);
+            self.required(others.into(), on_deny)?;
         }
         Ok(())
     }
@@ -112,17 +112,19 @@ impl<'a> Entry<'a> {
     }
 
     /// A rule of conditions that must hold. Of a null, the original says that it does not exist.
-    fn required(&mut self, mut conditions: Value, on_deny: Option<&Value>) {
+    fn required(&mut self, mut conditions: Value, on_deny: Option<&Value>) -> Result<(), String> {
         each(&mut conditions, |condition| {
-            translate(condition);
+            translate(condition, &["neq", "not_in"])?;
             if condition.get("op").is_some_and(|op| op == "exists")
-                && condition.get("value") == Some(&Value::Bool(true))
+                && condition.get("value").is_none_or(|value| *value == Value::Bool(true))
             {
                 condition.insert("op".into(), "neq".into());
                 condition.insert("value".into(), Value::Null);
             }
-        });
+            Ok(())
+        })?;
         self.push("require", rule_of(&conditions, on_deny));
+        Ok(())
     }
 
     fn push(&mut self, list: &str, value: Value) {
@@ -133,16 +135,21 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn each(conditions: &mut Value, change: impl FnMut(&mut Map<String, Value>)) {
-    conditions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut).for_each(change);
+fn each(
+    conditions: &mut Value,
+    change: impl FnMut(&mut Map<String, Value>) -> Result<(), String>,
+) -> Result<(), String> {
+    conditions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut).try_for_each(change)
 }
 
-fn translate(condition: &mut Map<String, Value>) {
+/// `denied`: the operators that deny what is equal.
+fn translate(condition: &mut Map<String, Value>, denied: &[&str]) -> Result<(), String> {
     if condition.get("op").is_some_and(|op| op == "regex")
         && let Some(Value::String(source)) = condition.get_mut("value")
     {
         *source = pattern::translated(source);
     }
+    values::write(condition, denied)
 }
 
 fn rule_of(conditions: &Value, on_deny: Option<&Value>) -> Value {

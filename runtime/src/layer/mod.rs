@@ -22,6 +22,8 @@ const LIBRARY: &str = "library";
 const FILES: [&str; 1] = [LIBRARY];
 /// Its time of modification is when the layer was last opened.
 const USED: &str = "used";
+/// Most characters of a layer's name: as many as a hash of 64 bytes has.
+const LONGEST_NAME: usize = 128;
 
 /// Files by their paths, relative to `/packages`.
 pub type Tree = BTreeMap<String, Vec<u8>>;
@@ -71,8 +73,9 @@ impl Layers {
     /// The layer of that name, if there is a sound one.
     ///
     /// # Errors
-    /// When others than this user could have put something there, or its file cannot be opened.
+    /// When the name cannot be one, others than this user could have put something there, or its file cannot be opened.
     pub fn open(&self, name: &str) -> Result<Option<Layer>, Error> {
+        check_name(name)?;
         let folder = self.folder.join(name);
         cache::refuse_shared(&self.folder)?;
         cache::refuse_shared(&folder)?;
@@ -95,8 +98,9 @@ impl Layers {
     /// Waits until no other process makes the layer of that name. Blocks its thread.
     ///
     /// # Errors
-    /// When the folder cannot be made or locked.
+    /// When the name cannot be one, or the folder cannot be made or locked.
     pub fn making(&self, name: &str) -> Result<Making, Error> {
+        check_name(name)?;
         cache::create_private(&self.folder)?;
         cache::refuse_shared(&self.folder)?;
         let lock = cache::lock(&self.folder.join(name).with_extension("lock"), || {})?;
@@ -199,6 +203,13 @@ impl Making {
     }
 }
 
+/// A name is a hash in lower-case hexadecimal, and so of this folder: it may come from the record of another.
+fn check_name(name: &str) -> Result<(), Error> {
+    let is_hash =
+        matches!(name.len(), 1..=LONGEST_NAME) && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash.then_some(()).ok_or_else(|| Error::LayerName { name: name.chars().take(LONGEST_NAME).collect() })
+}
+
 /// Writes a library file with the contents of `tree`.
 fn write(path: &Path, tree: &Tree) -> Result<(), Error> {
     // A new file each time: the one before may be open.
@@ -269,6 +280,24 @@ mod tests {
         layers.prune(0, &[]);
         assert_eq!(names(&layers), Vec::<String>::new());
         assert!(layers.folder().join("new-e").exists());
+    }
+
+    /// Seen to fail without the look at the name: a layer beside the folder is opened.
+    #[test]
+    fn a_name_is_a_hash() {
+        let (folder, layers) = layers();
+        place(&layers, "a", 100, 0);
+        let beside = Layers { folder: folder.path().to_owned() };
+        place(&beside, "b", 100, 0);
+        for name in
+            ["../b", "", ".", "a/../a", "A", "a.b", &folder.path().join("b").display().to_string(), &"a".repeat(129)]
+        {
+            let shown: String = name.chars().take(128).collect();
+            let why = format!("`{shown}` is not the name of a layer of packages");
+            assert_eq!(layers.open(name).unwrap_err().to_string(), why);
+            assert_eq!(layers.making(name).unwrap_err().to_string(), why);
+        }
+        assert!(layers.open("a").unwrap().is_some() && layers.making("0f").is_ok());
     }
 
     #[test]

@@ -10,6 +10,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
+/// Most bytes of an answer in JSON, and of one that says what is wrong: they are in memory.
+const LARGEST_ANSWER: usize = 1 << 30;
+const LARGEST_ERROR: usize = 1 << 20;
+
 /// Bytes of a file that are sent at a time.
 const PIECE: usize = 64 << 10;
 
@@ -244,15 +248,17 @@ impl Server {
 }
 
 impl Server {
-    /// Writes what is at `path` to `target`, piece by piece as it comes.
-    pub(super) fn fetch(&self, path: &str, target: &mut dyn Write) -> Result<(), Failure> {
+    /// Writes what is at `path`, of at most `most` bytes, to `target`, piece by piece as it comes.
+    pub(super) fn fetch(&self, path: &str, target: &mut dyn Write, most: u64) -> Result<(), Failure> {
         let url = &self.url;
         runtime()?.block_on(async {
             let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
             let request = self.keyed(client.get(format!("{}{path}", url.trim_end_matches('/'))));
             let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
             let mut answer = sound(url, answer).await?;
+            let mut left = most;
             while let Some(piece) = answer.chunk().await.map_err(|error| unreachable(url, &error))? {
+                left = left.checked_sub(piece.len() as u64).ok_or_else(|| too_large(&format!("{url}{path}"), most))?;
                 files::written(target, &piece)?;
             }
             Ok(())
@@ -290,15 +296,8 @@ impl Server {
             let client = crate::tls::client().map_err(|error| Failure::Server(error.to_string()))?;
             let request = self.keyed(client.get(format!("{url}{path}")));
             let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
-            let mut answer = sound(url, answer).await?;
-            let mut bytes = Vec::new();
-            while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(url, &error))? {
-                if bytes.len() + chunk.len() > most {
-                    return Err(Failure::Usage(format!("the answer of `{url}{path}` has more than {most} bytes")));
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(bytes)
+            let answer = sound(url, answer).await?;
+            whole(answer, url, path, most).await
         })
     }
 }
@@ -312,8 +311,25 @@ pub(super) fn ask(
     runtime()?.block_on(async {
         let client = client.build().map_err(|error| Failure::Server(error.to_string()))?;
         let answer = request(&client).send().await.map_err(|error| unreachable(url, &error))?;
-        sound(url, answer).await?.json().await.map_err(|error| unreachable(url, &error))
+        let answer = whole(sound(url, answer).await?, url, "", LARGEST_ANSWER).await?;
+        serde_json::from_slice(&answer).map_err(|error| no_answer(url, &error))
     })
+}
+
+/// All of an answer, which is in memory.
+async fn whole(mut answer: reqwest::Response, url: &str, path: &str, most: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(url, &error))? {
+        if bytes.len() + chunk.len() > most {
+            return Err(too_large(&format!("{url}{path}"), most as u64));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn too_large(place: &str, most: u64) -> Failure {
+    Failure::Usage(format!("the answer of `{place}` has more than {most} bytes"))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -327,14 +343,66 @@ async fn sound(url: &str, answer: reqwest::Response) -> Result<reqwest::Response
     if status.is_success() {
         return Ok(answer);
     }
-    let body: Value = answer.json().await.map_err(|error| unreachable(url, &error))?;
+    let body = whole(answer, url, "", LARGEST_ERROR).await?;
+    let body: Value = serde_json::from_slice(&body).map_err(|error| no_answer(url, &error))?;
     let why = text(&body, "error").to_owned();
     Err(if status.is_server_error() { Failure::Server(why) } else { Failure::Usage(why) })
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
+    no_answer(url, error)
+}
+
+fn no_answer(url: &str, error: &dyn std::error::Error) -> Failure {
     Failure::Server(format!(
         "no answer from `{url}` ({}): is `exuvia serve` running there? `--url` names another server",
         super::chain(error)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+
+    /// A server that answers once, in chunks, as one does that does not know how much it will say.
+    fn answering(status: &'static str, chunk: String, times: usize) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            lines.map_while(Result::ok).find(String::is_empty);
+            let head = format!("HTTP/1.1 {status}\r\ntransfer-encoding: chunked\r\n\r\n");
+            let chunk = format!("{:x}\r\n{chunk}\r\n", chunk.len());
+            // Who does not read on is gone.
+            let _ = stream.write_all((head + &chunk.repeat(times) + "0\r\n\r\n").as_bytes());
+        });
+        Server { url, key: None }
+    }
+
+    /// Seen to fail with what comes not counted.
+    #[test]
+    fn what_is_fetched_is_bounded() {
+        let chunk = || "x".repeat(1000);
+        let mut target = Vec::new();
+        answering("200 OK", chunk(), 3).fetch("/given", &mut target, 3000).unwrap();
+        assert_eq!(target.len(), 3000);
+        let server = answering("200 OK", chunk(), 4);
+        let mut target = Vec::new();
+        let failure = server.fetch("/given", &mut target, 3000).unwrap_err();
+        assert_eq!(failure.to_string(), format!("the answer of `{}/given` has more than 3000 bytes", server.url));
+        assert!(target.len() <= 3000);
+    }
+
+    /// Seen to fail with such an answer read as a whole.
+    #[test]
+    fn what_is_wrong_is_said_in_short() {
+        let server = answering("500 Internal Server Error", " ".repeat(LARGEST_ERROR), 2);
+        let failure = server.ask(|client, url| client.get(url)).unwrap_err();
+        assert_eq!(failure.to_string(), format!("the answer of `{}` has more than {LARGEST_ERROR} bytes", server.url));
+        let server = answering("500 Internal Server Error", r#"{"error": "why"}"#.into(), 1);
+        assert_eq!(server.ask(|client, url| client.get(url)).unwrap_err().to_string(), "why");
+    }
 }

@@ -104,7 +104,7 @@ fn get(uuid: &str, name: &str, output: Option<&Path>, force: bool, at: &Server) 
         None => place("files", name),
     };
     if output == Some(Path::new("-")) {
-        return at.fetch(&path, &mut std::io::stdout());
+        return at.fetch(&path, &mut std::io::stdout(), u64::MAX);
     }
     let default = PathBuf::from(name.rsplit('/').next().unwrap_or(name));
     let output = output.unwrap_or(&default);
@@ -112,7 +112,7 @@ fn get(uuid: &str, name: &str, output: Option<&Path>, force: bool, at: &Server) 
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = file.ok_or_else(|| Failure::Usage("`--output` names no file".into()))?;
     let mut file = create(folder, file, force)?;
-    at.fetch(&path, &mut file)
+    at.fetch(&path, &mut file, u64::MAX)
 }
 
 /// A file of the program's own may be below a folder `output`, too: that is the first choice.
@@ -128,7 +128,7 @@ fn get_all(uuid: &str, output: Option<&Path>, force: bool, at: &Server) -> Resul
     for one in all(&listed(uuid, at)?, "files") {
         let name = text(one, "name");
         let mut file = create(folder, name, force)?;
-        at.fetch(&format!("/v1/executions/{}/files/{}", encoded(uuid), encoded(name)), &mut file)?;
+        at.fetch(&format!("/v1/executions/{}/files/{}", encoded(uuid), encoded(name)), &mut file, u64::MAX)?;
         print::out(&visible(name));
     }
     Ok(())

@@ -70,8 +70,9 @@ impl Where {
         Kept::of(Frames::of(about, keep.reading(id)))
     }
 
-    /// A file that an execution was given, as far as it is kept. Whether it is the very same is for its reader to see.
-    pub(super) fn file(&self, recorded: &Recorded, wanted: &Wanted) -> Result<File, Failure> {
+    /// A file that an execution was given, as far as it is kept; a server may send at most `most` bytes. Whether it is the very same
+    /// is for its reader to see.
+    pub(super) fn file(&self, recorded: &Recorded, wanted: &Wanted, most: u64) -> Result<File, Failure> {
         if let Some(folder) = &self.data {
             let owner = Owner { grant: recorded.grant(), id: recorded.id().uuid() };
             let file = shelf::given(&Data::new(Some(folder))?.shelf(), owner, wanted.id, &wanted.hash);
@@ -79,7 +80,7 @@ impl Where {
         }
         let file = tempfile::tempfile_in(Spill::temporary_folder());
         let mut file = file.map_err(|source| Failure::System { doing: "make a temporary file", source })?;
-        self.at.fetch(&format!("/v1/executions/{}/given/{}", recorded.id(), wanted.id), &mut file)?;
+        self.at.fetch(&format!("/v1/executions/{}/given/{}", recorded.id(), wanted.id), &mut file, most)?;
         Ok(file)
     }
 }

@@ -153,7 +153,8 @@ pub fn main() -> ExitCode {
     match status {
         Ok(status) => status.into(),
         Err(failure) => {
-            print::error(&format!("exuvia: {failure}"));
+            // What a server says may be in it.
+            print::error(&shown::lines(&format!("exuvia: {failure}")));
             failure.status().into()
         }
     }

@@ -21,6 +21,11 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
+/// The lines of a text, each made harmless.
+pub(crate) fn lines(text: &str) -> String {
+    text.lines().map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// JSON over several lines, each with a bar before it: a line without one is not of the text.
 pub(crate) fn barred(value: &serde_json::Value) -> String {
     let pretty = serde_json::to_string_pretty(value).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Where packages come from: an index on the network, a folder of wheels, or what `uv` itself is configured with.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -51,7 +52,11 @@ impl Index {
     pub(super) fn identity(&self) -> String {
         match self {
             Self::OfUv => {
-                std::env::vars().filter(|(name, _)| name.contains("INDEX")).map(|(_, value)| value + "\n").collect()
+                // Not all that is there is UTF-8.
+                let named = |name: &OsStr| name.to_string_lossy().contains("INDEX");
+                let escaped = |other: OsString| other.as_encoded_bytes().escape_ascii().to_string();
+                let text = |value: OsString| value.into_string().unwrap_or_else(escaped) + "\n";
+                std::env::vars_os().filter(|(name, _)| named(name)).map(|(_, value)| text(value)).collect()
             }
             Self::Url(url) => url.to_string(),
             Self::Folder(folder) => folder.display().to_string(),

@@ -5,6 +5,7 @@ use super::server::{Server, command};
 use super::{Ran, binary};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
@@ -119,9 +120,14 @@ impl Place {
     }
 
     pub(crate) fn exuvia(&self, arguments: &[&str], input: &str) -> Ran {
+        self.exuvia_with(&[], arguments, input)
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn exuvia_with(&self, variables: &[(&str, &OsStr)], arguments: &[&str], input: &str) -> Ran {
         fs::write(self.path("script.py"), input).unwrap();
         let mut command = Command::new(binary());
-        command.args(arguments).current_dir(self.folder.path());
+        command.args(arguments).current_dir(self.folder.path()).envs(variables.iter().copied());
         command.env("EXUVIA_CACHE", self.path("cache")).env("EXUVIA_CONFIG", self.path("exuvia.toml"));
         Ran::from(command.output().unwrap())
     }

@@ -8,6 +8,7 @@ use crate::config::write_atomically;
 use crate::{mcp, upstream};
 use exuvia_policies::{Imported, Policy};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -63,8 +64,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 fn strangers(policy: &Value) -> Vec<String> {
     let named = field(policy, "tools").as_object().into_iter().flat_map(|tools| tools.keys().map(String::as_str));
     let hidden = field(policy, "hide").as_array().into_iter().flatten().filter_map(Value::as_str);
+    let sandbox = field(policy, "x-sandbox");
+    let lists = ["approve_if", "pins"].into_iter().filter_map(|list| field(sandbox, list).as_object());
+    let held = lists.flat_map(|by_tool| by_tool.keys().map(String::as_str));
+    let tests = field(sandbox, "tests").as_array().into_iter().flatten();
+    let tested = tests.filter_map(|test| field(field(test, "call"), "tool").as_str());
     let is_strange = |name: &&str| *name != "*" && !name.starts_with("mcp_") && !mcp::is_own(name);
-    named.chain(hidden).filter(is_strange).map(str::to_owned).collect()
+    // Each is said once, wherever it is named.
+    let strange: BTreeSet<_> = named.chain(hidden).chain(held).chain(tested).filter(is_strange).collect();
+    strange.into_iter().map(str::to_owned).collect()
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -77,4 +85,25 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
         File::open(path)?.take(most).read_to_end(&mut text)?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Seen to fail with a look at `tools` and `hide` alone.
+    #[test]
+    fn a_name_that_no_tool_has_is_seen_wherever_it_is() {
+        let policy = json!({
+            "tools": { "refund": {}, "mcp_S_a": {} },
+            "hide": ["*", "hidden"],
+            "x-sandbox": {
+                "approve_if": { "refund": [], "approved": [] },
+                "pins": { "pinned": "" },
+                "tests": [{ "call": { "tool": "tested" } }, { "call": { "tool": "executeCode" } }],
+            },
+        });
+        assert_eq!(strangers(&policy), ["approved", "hidden", "pinned", "refund", "tested"]);
+    }
 }

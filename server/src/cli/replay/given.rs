@@ -15,6 +15,9 @@ use std::fs::File;
 use std::io::Seek;
 use std::sync::Arc;
 
+/// Most bytes of all files that a server sends for a replay: they lie on the disk.
+const MOST_FILES: u64 = 16 << 30;
+
 /// The image that it ran in. `anyhow`: the built-in one will do.
 pub(super) fn sandbox(config: &Config, recorded: &Recorded, anyhow: bool) -> Result<Sandbox, Failure> {
     let (was, is) = (recorded.image(), IMAGE.digest);
@@ -57,14 +60,15 @@ pub(super) fn packages(cache: &Cache, recorded: &Recorded) -> Result<Option<Laye
 pub(super) fn files(at: &Where, kept: &Kept, own: &[String]) -> Result<BTreeMap<String, Input>, Failure> {
     let own: BTreeMap<_, _> =
         own.iter().map(|given| files::path_and_name(given)).map(|(path, name)| (name, path)).collect();
-    let mut given = BTreeMap::new();
+    let (mut given, mut left) = (BTreeMap::new(), MOST_FILES);
     for wanted in kept.recorded.files() {
         let name = wanted.name.clone().unwrap_or_default();
         let file = match own.get(&name) {
             Some(path) => File::open(path)
                 .map_err(|error| Failure::Usage(format!("could not read `{}`: {error}", path.display())))?,
-            None => at.file(&kept.recorded, wanted).map_err(|why| not_kept(wanted, &name, &why))?,
+            None => at.file(&kept.recorded, wanted, left).map_err(|why| not_kept(wanted, &name, &why))?,
         };
+        left = left.saturating_sub(file.metadata().map_or(0, |file| file.len()));
         given.insert(name.clone(), Input::File(Arc::new(checked(file, wanted, &name)?)));
     }
     match own.keys().find(|name| !given.contains_key(*name)) {

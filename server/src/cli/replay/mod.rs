@@ -31,9 +31,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A replay may take so many times as long as the execution computed, and so much longer.
+/// A replay may take so many times as long as the execution computed, and so much longer; unless it is told to take longer, a day.
 const SLOWER: f64 = 4.0;
 const SPARE: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Most of what a record may have a replay keep, whatever it says: bytes of each stream in memory, and of files on the disk.
+const MOST_OUTPUT: usize = 256 << 20;
+const MOST_DISK: u64 = 16 << 30;
 
 /// Run a recorded execution again without touching the world, and compare what comes of it
 ///
@@ -58,7 +63,7 @@ pub(crate) struct Arguments {
     /// Print each effect as the program begins it
     #[arg(long)]
     trace: bool,
-    /// Stop the replay after this long [default: four times what the execution computed, and a minute]
+    /// Stop the replay after this long [default: four times what the execution computed, and a minute, and at most a day]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
@@ -76,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let recorded = &kept.recorded;
     let judge =
         policy.map(|policy| Judge::new(policy, recorded.grant(), recorded.schemas.clone(), recorded.asked.clone()));
-    let limits = limits(&kept, arguments);
+    let limits = limits(recorded.bounds(), recorded.cpu_ms(), arguments.timeout);
     let config = Config { slots: 1, spill: Some(Spill::temporary(limits.disk)), ..Config::new(cache.clone()) };
     let sandbox = given::sandbox(&config, recorded, arguments.script.is_some())?;
     let seen = Seen::new(limits.output, judge, cancel.clone());
@@ -109,13 +114,16 @@ fn check(kept: &Kept, all: &All, arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-fn limits(kept: &Kept, arguments: &Arguments) -> Limits {
-    let computed = kept.recorded.cpu_ms().unwrap_or_default().max(0.0) / 1e3;
-    let usual = Duration::try_from_secs_f64(computed * SLOWER).unwrap_or(SPARE).saturating_add(SPARE);
-    let wall = arguments.timeout.unwrap_or(usual);
+/// The limits that the execution had, as far as a record is believed. Memory is bounded by the sandbox.
+fn limits(bounds: Option<Bounds>, cpu_ms: Option<f64>, timeout: Option<Duration>) -> Limits {
+    let computed = cpu_ms.unwrap_or_default().max(0.0) / 1e3;
+    let usual = Duration::try_from_secs_f64(computed * SLOWER).unwrap_or(LONGEST).saturating_add(SPARE).min(LONGEST);
+    let wall = timeout.unwrap_or(usual);
     let limits = Limits { wall, cpu: wall, ..Limits::default() };
-    match kept.recorded.bounds() {
-        Some(Bounds { memory, files, output, disk }) => Limits { memory, files, output, disk, ..limits },
+    match bounds {
+        Some(Bounds { memory, files, output, disk }) => {
+            Limits { memory, files, output: output.min(MOST_OUTPUT), disk: disk.min(MOST_DISK), ..limits }
+        }
         None => limits,
     }
 }
@@ -170,4 +178,24 @@ fn ran(
     // The process ends here, as in `run`.
     std::mem::forget(sandbox);
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seen to fail with the record believed.
+    #[test]
+    fn a_record_may_not_ask_for_what_no_server_kept() {
+        let all = Bounds { memory: 512 << 20, files: 256 << 20, output: usize::MAX, disk: u64::MAX };
+        let Limits { wall, cpu, memory, files, disk, output, .. } = limits(Some(all), Some(1e15), None);
+        let most = (LONGEST, LONGEST, 512 << 20, 256 << 20, MOST_DISK, MOST_OUTPUT);
+        assert_eq!((wall, cpu, memory, files, disk, output), most);
+        for (computed, seconds) in [(f64::INFINITY, 86_400), (f64::NAN, 60), (-1.0, 60), (2000.0, 68)] {
+            assert_eq!(limits(None, Some(computed), None).wall, Duration::from_secs(seconds), "{computed}");
+        }
+        let usual = Bounds { output: 64 << 10, disk: 1 << 30, ..all };
+        let Limits { wall, disk, output, .. } = limits(Some(usual), None, Some(Duration::from_secs(200_000)));
+        assert_eq!((wall, disk, output), (Duration::from_secs(200_000), 1 << 30, 64 << 10));
+    }
 }

@@ -1,11 +1,10 @@
 //! What a replay came to, in lines for a terminal, and its exit status.
 
 use super::super::kept::Kept;
-use super::super::shown::visible;
+use super::super::shown::{lines, visible};
 use super::super::{Status, print, report};
 use super::Arguments;
 use super::seen::{Seen, Stopped, Why};
-use super::words::lines;
 use crate::executions::{Difference, Verdict};
 use exuvia_runtime::{Halt, Limit, Outcome};
 use std::time::Duration;

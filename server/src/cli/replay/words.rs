@@ -50,11 +50,6 @@ pub(super) fn asks(effect: &Effect) -> String {
     shown
 }
 
-/// The lines of a text of others, each made harmless.
-pub(super) fn lines(text: &str) -> String {
-    text.lines().map(visible).collect::<Vec<_>>().join("\n")
-}
-
 /// Prints what a program prints, as it comes. To a terminal only what is plainly seen, line by line: the program may be
 /// another's.
 pub(super) struct Printer {
