@@ -1,6 +1,6 @@
 //! `exuvia submit`, `status`, `list` and `cancel`: a running server, from the command line.
 
-use super::shown::visible;
+use super::shown::{lines, visible};
 use super::{Failure, Status, files, inputs, print};
 use crate::shelf::name::encoded;
 use futures_util::stream::try_unfold;
@@ -184,7 +184,7 @@ pub(crate) fn list(arguments: &List) -> Result<Status, Failure> {
     let executions = field(&listed, "executions").as_array().map(Vec::as_slice).unwrap_or_default();
     for one in executions {
         let (uuid, status, when) = (text(one, "execution_uuid"), text(one, "status"), text(one, "submitted_at"));
-        print::out(&format!("{uuid}  {status:9}  {when}  {}", text(one, "name")));
+        print::out(&format!("{uuid}  {status:9}  {when}  {}", visible(text(one, "name"))));
     }
     if executions.is_empty() {
         print::error("exuvia: there are none");
@@ -209,7 +209,7 @@ fn describe(status: &Value) {
     if error.is_object() {
         let traceback = text(error, "traceback").trim_end();
         let message = format!("{}: {}", text(error, "type"), text(error, "message"));
-        print::error(if traceback.is_empty() { &message } else { traceback });
+        print::error(&lines(if traceback.is_empty() { &message } else { traceback }));
     }
     for one in field(status, "artifacts").as_array().into_iter().flatten() {
         let (size, name) = (field(one, "size"), visible(text(one, "name")));

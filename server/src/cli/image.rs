@@ -44,15 +44,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         What::List => list(&cache)?,
         What::Remove { name } => {
             let extension = Images::new(&cache).remove(name)?;
-            print::out(&removed(&cache, extension)?);
+            print::out(&removed(&cache, extension.as_ref())?);
         }
     }
     Ok(Status::Finished)
 }
 
 /// Removes the snapshot of an image that has no name any more, unless a server's executions may need it. Says what was done.
-fn removed(cache: &Cache, extension: Option<Extension>) -> Result<String, Failure> {
-    let digest = extension.as_ref().map(Extension::image_digest).unwrap_or_default();
+fn removed(cache: &Cache, extension: Option<&Extension>) -> Result<String, Failure> {
+    let digest = extension.map(Extension::image_digest).unwrap_or_default();
     let keepers: Vec<_> = kept::keepers(cache, &digest).iter().map(|data| data.display().to_string()).collect();
     if keepers.is_empty() {
         Sandbox::entry(cache, &digest)?.remove()?;

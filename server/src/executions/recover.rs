@@ -82,13 +82,12 @@ impl Executor {
     }
 }
 
+/// A record that is gone on with, and in what; or one that is not, and why.
+type Resumed = Result<(Record, Arc<Sandbox>), (Record, Failure)>;
+
 impl Inner {
     /// The record as this process goes on with it, and what it runs in; or why it does not.
-    fn resumed(
-        &self,
-        mut record: Record,
-        open: &mut Open<'_>,
-    ) -> Result<Result<(Record, Arc<Sandbox>), (Record, Failure)>, Error> {
+    fn resumed(&self, mut record: Record, open: &mut Open<'_>) -> Result<Resumed, Error> {
         let was_running = record.state != State::Queued;
         let waited_for_a_person = record.state == State::WaitingApproval;
         record.state = record.state.apply(Event::Restarted)?;

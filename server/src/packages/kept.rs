@@ -31,8 +31,8 @@ impl Kept {
             let mark = self.mark(&folder);
             fs::write(&mark, self.data.as_os_str().as_encoded_bytes()).map_err(Error::file("write", mark))?;
         }
-        let others = all(&self.cache).into_iter().filter(|digest| !needed.contains(&**digest));
-        others.map(|digest| self.let_go(&digest)).collect()
+        let mut others = all(&self.cache).into_iter().filter(|digest| !needed.contains(&**digest));
+        others.try_for_each(|digest| self.let_go(&digest))
     }
 
     /// Drops the mark, and the image if that was the last. A folder that others have marked is not removed, as it is not empty.
