@@ -5,17 +5,24 @@ D=$W/download
 mkdir -p "$D"/{debian,sdist,wheels,stripped,test,llvm}
 
 # --- Debian 13, through an apt configuration of our own that leaves the system's alone. The
-# mirror is the one that this machine's apt uses.
+# mirrors are those that this machine's apt uses.
 A=$W/apt
 mkdir -p "$A"/etc/apt/{sources.list.d,preferences.d,apt.conf.d} "$A"/var/lib/apt/lists/partial \
     "$A"/var/cache/apt/archives/partial "$A"/var/lib/dpkg
 touch "$A/var/lib/dpkg/status"
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-mirror=$(apt-get indextargets --format '$(REPO_URI)|$(CODENAME)' 'Created-By: Packages' | sed -n "s/|$codename\$//p" | head -1)
+mirror_of() { apt-get indextargets --format '$(REPO_URI)|$(CODENAME)' 'Created-By: Packages' | sed -n "s/|$1\$//p" | head -1; }
 cat >"$A/etc/apt/sources.list.d/trixie.sources" <<END
 Types: deb deb-src
-URIs: $mirror
+URIs: $(mirror_of "$codename")
 Suites: trixie trixie-updates
+Components: main
+Architectures: amd64
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb deb-src
+URIs: $(mirror_of "$codename-security")
+Suites: trixie-security
 Components: main
 Architectures: amd64
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg

@@ -35,9 +35,12 @@ done
 
 # Ours.
 cp -r cpython-native cpython
-mkdir freetype-debian
-tar xf "$D"/debian/freetype_*.debian.tar.xz -C freetype-debian --strip-components=1
-patch -d freetype -p1 -s -f --no-backup-if-mismatch <freetype-debian/patches/CVE-2026-23865.patch # the others are of Debian's packaging
+debian_fix() { # folder, Debian's name of the source, its patch; the others are of Debian's packaging
+    unpack "$1-debian" "$D"/debian/"$2"_*.debian.tar.xz
+    patch -d "$1" -p1 -s -f --no-backup-if-mismatch <"$1-debian/patches/$3"
+}
+debian_fix xz xz-utils 0001-liblzma-Fix-a-buffer-overflow-in-lzma_index_append.patch
+debian_fix freetype freetype CVE-2026-23865.patch
 mkdir pybind11
 cp -r "$("$VENV/bin/python3" -c 'import pybind11; print(pybind11.get_include())')" pybind11/include
 for tree in cpython numpy pandas pybind11 kiwisolver pillow matplotlib; do
