@@ -35,7 +35,7 @@ done
 
 # Ours.
 cp -r cpython-native cpython
-debian_fix() { # folder, Debian's name of the source, its patch: those of zlib and bzip2 are of Debian's packaging
+debian_fix() { # folder, Debian's name of the source, its patch; the others are of Debian's packaging
     unpack "$1-debian" "$D"/debian/"$2"_*.debian.tar.xz
     patch -d "$1" -p1 -s -f --no-backup-if-mismatch <"$1-debian/patches/$3"
 }
