@@ -28,6 +28,7 @@ impl Kept {
         for digest in needed {
             let Some(folder) = marks(&self.cache, digest) else { continue };
             make_private(&folder)?;
+            clear(&folder);
             let mark = self.mark(&folder);
             fs::write(&mark, self.data.as_os_str().as_encoded_bytes()).map_err(Error::file("write", mark))?;
         }
@@ -119,6 +120,12 @@ mod tests {
         other.only(&HashSet::from(["abc"])).unwrap();
         gone.only(&HashSet::from(["abc"])).unwrap();
         assert_eq!(keepers(&cache, "abc").len(), 2);
+        // What is gone is not remembered for ever.
+        let marks = || fs::read_dir(marks(&cache, "abc").unwrap()).unwrap().count();
+        assert_eq!(marks(), 3);
+        one.only(&HashSet::from(["abc", IMAGE.digest])).unwrap();
+        assert_eq!(marks(), 2);
+        gone.only(&HashSet::from(["abc"])).unwrap();
         one.only(&HashSet::new()).unwrap();
         assert!(entry.folder().exists() && mine.folder().exists());
         assert_eq!(all(&cache), ["abc"]);
