@@ -12,7 +12,7 @@ use crate::packages::{Kept, Packages};
 use crate::secrets::Secrets;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
-use crate::store::{Files, Sled, Store};
+use crate::store::{Batch, Files, Sled, Store, Table};
 use crate::upstream::Sealed;
 use exuvia_runtime::{Cache, Sandbox, Silent, Spill, Witness};
 use serde_json::{Map, Value};
@@ -190,6 +190,31 @@ async fn an_image_is_kept_until_no_execution_needs_it() {
     assert!(another.folder().exists());
     start_with(&cache, folder.path(), (store, keep));
     assert!(!another.folder().exists());
+}
+
+/// Seen to fail with a sleeper taken from its bed before all of it has been read: then nobody wakes it any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeper_that_cannot_be_read_sleeps_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, keep) = open(folder.path());
+    let (sleeping, request) = record(exuvia_python::IMAGE.digest);
+    keep.begin(&sleeping, &request).unwrap();
+    let (id, image) = (sleeping.id, sleeping.image.clone());
+    let bed =
+        Bed { grant: "local".into(), image, since: now(), due: now() + 600_000, deadline: None, took: 0, counted: 0 };
+    keep.sleeps(&sleeping, &Given::default(), &bed).unwrap();
+    let executor = start(folder.path(), (Arc::clone(&store), keep));
+    let write = |bytes: &[u8]| {
+        let mut batch = Batch::default();
+        batch.put(Table::Requests, id.as_bytes(), bytes);
+        store.apply(batch).unwrap();
+    };
+    let whole = store.get(Table::Requests, id.as_bytes()).unwrap().unwrap();
+    write(b"{");
+    assert!(matches!(executor.attend("local", id), Err(crate::store::Error::Record { .. })));
+    assert!(executor.holds(id));
+    write(&whole);
+    assert!(executor.attend("local", id).unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
