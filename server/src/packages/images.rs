@@ -59,6 +59,7 @@ impl Images {
             None if digest != IMAGE.digest => return Ok(None),
             extension => extension,
         };
+        tracing::info!(image = digest, "compiling this image again, which takes about a minute");
         Sandbox::open(&Config { extension, ..config.clone() }, progress).map(Some)
     }
 
